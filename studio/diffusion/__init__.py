@@ -1,0 +1,1 @@
+"""From words and a sound's A* to latents: the prompt, the denoising loop, guidance, previews."""

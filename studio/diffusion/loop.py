@@ -1,0 +1,137 @@
+"""The denoising loop, the only one: noise in, latents out, with named moments for whatever wants to take part.
+
+A technique (an editor, a recorder of attention) is an Extension. In each step, in this order:
+patch opened -> before_predict -> U-Net -> after_predict -> scheduler -> after_step -> patch closed.
+
+Letters: R rows of the batch (1 or 2), C latent channels, h x w latent size, L text positions, E context width.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from studio.backbones.base import Backbone
+from studio.diffusion.guidance import Guidance
+from studio.errors import InputError
+
+
+@dataclass
+class Moment:
+    """Where the loop is. Extensions may replace the tensors; they must not change them in place.
+
+    index: 1..total.  timestep: [] the scheduler's.  latents: float32 [1, C, h, w], before the step, then after it.
+    states: float32 [R, L, E].  prediction: guided U-Net output [1, C, h, w] of this step, None before it.
+    denoised: the scheduler's guess of the finished latents [1, C, h, w] (the latents themselves if it makes none).
+    """
+
+    backbone: Backbone
+    guidance: Guidance
+    scheduler: Any
+    generator: torch.Generator
+    index: int
+    total: int
+    timestep: Tensor
+    latents: Tensor
+    states: Tensor
+    prediction: Tensor | None = None
+    denoised: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.denoised = self.latents
+
+
+class Extension:
+    """Takes part in the loop. Every method may be left as it is."""
+
+    def patch(self, moment: Moment) -> AbstractContextManager[Any]:
+        """Hooks on the backbone for one step: open them here, take every one away when the context closes."""
+        return nullcontext()
+
+    def before_predict(self, moment: Moment) -> None:
+        """The last chance to change `latents` or `states` of this step."""
+
+    def after_predict(self, moment: Moment) -> None:
+        """`prediction` is there and guided; the scheduler has not used it yet."""
+
+    def after_step(self, moment: Moment) -> None:
+        """`latents` and `denoised` are the step's outcome."""
+
+
+def initial_noise(backbone: Backbone, width: int, height: int, generator: torch.Generator) -> Tensor:
+    """Unit Gaussian noise float32 [1, C, h, w] for a picture of that size in pixels.
+
+    Drawn on the CPU from the picture's own generator: a seed means the same picture on every device, alone or not.
+    """
+    scale = backbone.dims.downscale
+    shape = (1, backbone.dims.latent_channels, height // scale, width // scale)
+    return torch.randn(shape, generator=generator, dtype=torch.float32).to(backbone.choice.device)
+
+
+def denoise(
+    backbone: Backbone,
+    noise: Tensor,
+    negative: Tensor,
+    positive: Tensor,
+    *,
+    num_inference_steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+    extensions: Sequence[Extension] = (),
+) -> Iterator[Moment]:
+    """Denoise one picture and yield after each step; the last moment's `latents` are the picture.
+
+    noise: float32 [1, C, h, w], unit variance.  negative, positive: text states float32 [1, L, E].
+    generator: the picture's own, for schedulers that add noise.
+
+    Between two moments nothing is held: no lock, no hook, no torch mode. So the caller may stop, throw, or go on from
+    another thread at any yield, and the backbone is as it was. Raises InputError when the scheduler refuses the steps.
+    """
+    guidance = Guidance(guidance_scale)
+    scheduler = backbone.scheduler()
+    try:
+        scheduler.set_timesteps(num_inference_steps, device=backbone.choice.device)
+    except (ValueError, IndexError) as error:
+        raise InputError(f"This model's scheduler cannot do {num_inference_steps} steps: {error}") from None
+    states = guidance.states(negative, positive)
+    latents = noise * scheduler.init_noise_sigma
+    timesteps = scheduler.timesteps
+    for index, timestep in enumerate(timesteps, start=1):
+        moment = Moment(backbone, guidance, scheduler, generator, index, len(timesteps), timestep, latents, states)
+        _step(moment, extensions)
+        yield moment
+        latents = moment.latents
+
+
+def _step(moment: Moment, extensions: Sequence[Extension]) -> None:
+    """One step of the loop, all of it under the backbone's lock and inside the extensions' patches."""
+    with torch.no_grad(), moment.backbone.lock, ExitStack() as patches:
+        for extension in extensions:
+            patches.enter_context(extension.patch(moment))
+        for extension in extensions:
+            extension.before_predict(moment)
+        scaled = moment.scheduler.scale_model_input(moment.latents, moment.timestep)
+        batch = scaled.expand(len(moment.states), -1, -1, -1)
+        prediction = moment.backbone.predict(batch, moment.timestep, moment.states)
+        moment.prediction = moment.guidance.combine(prediction)
+        for extension in extensions:
+            extension.after_predict(moment)
+        outcome = moment.scheduler.step(
+            moment.prediction, moment.timestep, moment.latents, **_noise_source(moment.scheduler, moment.generator)
+        )
+        moment.latents = outcome.prev_sample
+        guess = getattr(outcome, "pred_original_sample", None)
+        moment.denoised = moment.latents if guess is None else guess
+        for extension in extensions:
+            extension.after_step(moment)
+
+
+def _noise_source(scheduler: Any, generator: torch.Generator) -> dict[str, torch.Generator]:
+    """The generator argument for those schedulers that draw noise; left to themselves they use torch's global one."""
+    return {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}

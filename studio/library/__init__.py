@@ -1,0 +1,1 @@
+"""What is kept: pictures with their recipe inside."""

@@ -1,0 +1,65 @@
+"""What the engine yields: Steps while it works, then one Result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from studio.recipe import Recipe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step is done.
+
+    index: 1..total, the step of this picture.  total: steps of one picture.
+    seconds: since the request began.  eta: seconds the whole request will still take, all its pictures included.
+    preview: the picture so far in its final size, or None on steps without a preview.
+    image_index: 0..count-1, which picture of the request.
+    """
+
+    index: int
+    total: int
+    seconds: float
+    eta: float
+    preview: Image | None
+    image_index: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the ear heard.
+
+    labels: (label, probability in 0..1), best first.  seconds: length of the whole sound.
+    lufs: integrated loudness of the heard part after its gain.  window: (start, end) of the heard part in s.
+    """
+
+    labels: list[tuple[str, float]]
+    seconds: float
+    lufs: float
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The finished pictures of one request.
+
+    recipe: the request, resolved.  images: `count` RGB pictures.  recipes: the recipe of each single picture
+    (its seed, count 1), which is what its PNG carries.  seeds: one per picture.
+    timings: seconds by stage ("load", "hear", "prompt", "draw", "total").
+    heard, window, lufs: what the ear heard, as in Heard; empty, None and None when the recipe carried its word.
+    warnings: sentences about things that may make the picture differ from the one the recipe was made for.
+    """
+
+    recipe: Recipe
+    images: list[Image]
+    recipes: list[Recipe]
+    seeds: list[int]
+    timings: dict[str, float]
+    heard: list[tuple[str, float]] = field(default_factory=list)
+    window: tuple[float, float] | None = None
+    lufs: float | None = None
+    warnings: list[str] = field(default_factory=list)
