@@ -1,0 +1,1 @@
+"""Sounds and photos to train and score on, read from a data folder."""

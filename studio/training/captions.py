@@ -1,0 +1,132 @@
+"""Captions made from labels, source sizes and what can be measured in the photo.
+
+"a sharp photo of a dog, bright, green": the first adjective is the source's size (256 px sharp, 160 soft, 64 blurry),
+so that small photos teach shapes without making every picture soft. Parts are left out at random, so that any subset
+of them works as a prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+QUALITIES = ("blurry", "soft", "sharp")
+STYLES = ("photo", "painting", "drawing", "black and white photo")
+LIGHTS = ("dark", "bright")
+TIMES = ("at night", "at sunset", "in daylight")
+COLOURS = ("red", "orange", "brown", "yellow", "green", "turquoise", "blue", "purple", "pink", "grey")
+TEMPLATES = (
+    ("a {quality} {style} of {noun}", 0.62),
+    ("a {style} of {noun}, {quality}", 0.08),
+    ("{noun}", 0.08),
+    ("a {quality} picture of {noun}", 0.08),
+    ("a {quality} picture in the style of {noun}", 0.09),
+    ("the sound of {noun}", 0.05),
+)
+# Words that prompts may use although no caption does: they get a token of their own, with an untrained meaning.
+EXTRA_WORDS = (
+    "the sound sounds style with without near under over on by to from and or many one two three small big large "
+    "old new young wild quiet loud soft detailed high low resolution quality beautiful light shadow morning "
+    "evening noon winter summer spring autumn wind music water sky tree trees grass sand stone city town village "
+    "house room people person man woman child animal face art watercolor watercolour oil pencil ink sketch poster "
+    "cartoon colour color colourful colorful warm cold misty foggy rainy snowy sunny cloudy stormy close up wide "
+    "view background foreground"
+)
+
+
+def quality(side: int) -> str:
+    """The word for a source's short side in pixels."""
+    return QUALITIES[0] if side <= 64 else QUALITIES[1] if side <= 160 else QUALITIES[2]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What was measured in one photo; empty strings where nothing stands out."""
+
+    light: str = ""
+    colour: str = ""
+    time: str = ""
+
+
+def _hue_name(hue: float, value: float) -> str:
+    """Hue in degrees and value 0..1 -> colour word."""
+    if hue < 14 or hue >= 345:
+        return "red"
+    if hue < 42:
+        return "orange" if value > 0.6 else "brown"
+    if hue < 66:
+        return "yellow" if value > 0.5 else "brown"
+    if hue < 160:
+        return "green"
+    if hue < 192:
+        return "turquoise"
+    if hue < 258:
+        return "blue"
+    return "purple" if hue < 295 else "pink"
+
+
+def measure(photo: np.ndarray) -> Attributes:
+    """Light, main colour and time of day of a uint8 [H, W, 3] photo, by fixed thresholds."""
+    step = max(1, photo.shape[0] // 32)
+    rgb = photo[::step, ::step].astype(np.float32) / 255
+    value, low = rgb.max(-1), rgb.min(-1)
+    chroma = value - low
+    luminance = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    mean = float(luminance.mean())
+    light = "dark" if mean < 0.27 else "bright" if mean > 0.66 else ""
+    coloured = (chroma > 0.15) & (value > 0.15)
+    colour = ""
+    if coloured.mean() < 0.08:
+        colour = "grey"
+    else:
+        pixels, spread = rgb[coloured], chroma[coloured]
+        r, g, b = pixels.T
+        top = pixels.argmax(-1)
+        hue = np.choose(top, [(g - b) / spread % 6, (b - r) / spread + 2, (r - g) / spread + 4]) * 60
+        counts: dict[str, float] = {}
+        for angle, bright, weight in zip(hue, value[coloured], spread, strict=True):
+            name = _hue_name(float(angle), float(bright))
+            counts[name] = counts.get(name, 0.0) + float(weight)
+        best = max(counts, key=lambda name: counts[name])
+        if counts[best] > 0.5 * sum(counts.values()):
+            colour = best
+    sky = rgb[: max(1, len(rgb) // 3)].reshape(-1, 3).mean(0)
+    time = ""
+    if mean < 0.2:
+        time = "at night"
+    elif sky[0] > sky[2] * 1.45 and sky[0] > 0.35 and mean < 0.6 and colour in ("orange", "red", "pink", "yellow"):
+        time = "at sunset"
+    elif mean > 0.4 and sky[2] > sky[0] * 1.12 and sky.mean() > 0.5:
+        time = "in daylight"
+    return Attributes(light, colour, time)
+
+
+def caption(
+    nouns: list[str], side: int, attributes: Attributes, draw: np.random.Generator, style: str = "photo"
+) -> str:
+    """One caption for a photo, drawn at random among the ways of saying it."""
+    weights = np.array([weight for _, weight in TEMPLATES])
+    template = TEMPLATES[0 if style != "photo" else int(draw.choice(len(TEMPLATES), p=weights / weights.sum()))][0]
+    # The first word is the class's name and is used most.
+    noun = nouns[0] if len(nouns) == 1 or draw.random() < 0.65 else nouns[int(draw.integers(1, len(nouns)))]
+    if draw.random() < 0.4:
+        noun = ("an " if noun[0] in "aeiou" else "a ") + noun
+    said = quality(side) if draw.random() < 0.6 else ""
+    text = template.format(quality=said, style=style, noun=noun)
+    for part in (attributes.light, attributes.colour, attributes.time):
+        if part and style != "black and white photo" and draw.random() < 0.35:
+            text += f", {part}"
+    return " ".join(text.replace(" ,", ",").strip(" ,").split())
+
+
+def vocabulary(nouns: dict[str, list[str]]) -> list[str]:
+    """Every word that gets a token of its own, in a fixed order."""
+    texts = [name for names in nouns.values() for name in names]
+    texts += [template.replace("{", " ").replace("}", " ") for template, _ in TEMPLATES]
+    texts += [*QUALITIES, *STYLES, *LIGHTS, *TIMES, *COLOURS, EXTRA_WORDS, "a an of in , . a"]
+    words: dict[str, None] = {}
+    for text in texts:
+        for word in text.lower().split():
+            words.setdefault(word, None)
+    return list(words)

@@ -1,0 +1,105 @@
+"""Trains the ear to name sounds. Splits go by recording: pieces of one recording are alike.
+
+Augmentation stands for other rooms, microphones and distances: gain, a second sound mixed in with its share of the
+label (between-class learning, Tokozume et al. 2018), low-pass, cropping and rolling in time, masked bands and frames.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from studio.data.recordings import Sounds, held_out
+from studio.encoders.pocket import PocketEar
+from studio.training.loop import Task
+
+
+class EarTask(Task):
+    """Cross-entropy with soft labels on augmented pieces; classes are drawn evenly."""
+
+    name = "ear"
+
+    def __init__(
+        self, sounds: Sounds, ear: PocketEar, device: str = "cpu", never: frozenset[str] = frozenset()
+    ) -> None:
+        """never: recordings kept out of training beside the test split (the starter sounds)."""
+        self.sounds, self.ear, self.device = sounds, ear, device
+        self.modules = {"network": ear.network}
+        self.waves = [ear.waveform(clip) for clip in sounds.clips]
+        test = np.array([held_out(recording) for recording in sounds.recordings])
+        self.test = np.flatnonzero(test)
+        kept = np.array([recording not in never for recording in sounds.recordings])
+        self.train_rows = np.flatnonzero(~test & kept)
+        labels = sounds.labels[self.train_rows]
+        self.weights = torch.from_numpy(np.bincount(labels, minlength=len(sounds.classes))[labels] ** -0.7)
+
+    def piece(self, row: int, length: int, draw: np.random.Generator) -> Tensor:
+        """A random stretch of a sound, [length] samples; short sounds stand somewhere in silence or are repeated."""
+        wave = self.waves[row]
+        if len(wave) >= length:
+            start = int(draw.integers(0, len(wave) - length + 1))
+            return wave[start : start + length]
+        if draw.random() < 0.5:
+            return wave.repeat(-(-length // len(wave))).roll(int(draw.integers(0, len(wave))))[:length]
+        before = int(draw.integers(0, length - len(wave) + 1))
+        return F.pad(wave, (before, length - len(wave) - before))
+
+    def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
+        draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+        rows = self.train_rows[
+            torch.multinomial(self.weights, 2 * batch_size, replacement=True, generator=generator).numpy()
+        ]
+        length = int(draw.choice([2.0, 3.0, 4.0, 5.0], p=[0.15, 0.2, 0.3, 0.35]) * self.ear.sample_rate)
+        waves = torch.stack([self.piece(int(row), length, draw) for row in rows])
+        # Equal loudness first, so that the mixing share is the share in what is heard.
+        waves = waves / waves.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-4) * 0.1
+        labels = F.one_hot(torch.from_numpy(self.sounds.labels[rows]), len(self.sounds.classes)).float()
+        share = torch.from_numpy(np.where(draw.random(batch_size) < 0.6, draw.beta(0.8, 0.8, batch_size), 1.0)).float()
+        share = torch.maximum(share, 1 - share)[:, None]
+        first, second = waves.chunk(2)
+        mixed = (share * first + (1 - share) * second) / (share.square() + (1 - share).square()).sqrt()
+        target = share * labels[:batch_size] + (1 - share) * labels[batch_size:]
+        gain = torch.from_numpy(10 ** (draw.uniform(-30, 12, batch_size) / 20)).float()[:, None]
+        mixed = mixed * gain + torch.randn(mixed.shape, generator=generator) * gain * 10 ** (-draw.uniform(2.2, 4.5))
+        mel = self.ear.mel(mixed.to(self.device))
+        mel = self.mask(mel, draw)
+        logits = self.ear.network(mel)[2].float()
+        loss = F.cross_entropy(logits, target.to(self.device), label_smoothing=0.05)
+        return {"loss": loss}
+
+    def mask(self, mel: Tensor, draw: np.random.Generator) -> Tensor:
+        """Low-pass, two masked bands and two masked stretches for each sound, at the level of its quiet parts."""
+        mel = mel.clone()
+        for one in mel:
+            floor = torch.quantile(one, 0.05)
+            for _ in range(2):
+                width, start = draw.integers(0, 9), draw.integers(0, one.shape[0])
+                one[start : start + width] = floor
+                width, start = draw.integers(0, one.shape[1] // 8), draw.integers(0, one.shape[1])
+                one[:, start : start + width] = floor
+            if draw.random() < 0.25:
+                one[int(draw.integers(40, 62)) :] = floor
+        # A random tilt of the spectrum stands for another microphone.
+        tilt = torch.from_numpy(draw.normal(0, 1.0, (len(mel), 2))).float().to(mel.device)
+        ramp = torch.linspace(-1, 1, mel.shape[1], device=mel.device)
+        return mel + (tilt[:, :1] * ramp + tilt[:, 1:] * (ramp.square() - 0.33))[..., None]
+
+    def scores(self) -> dict[str, float]:
+        """Top-1 and top-3 on the test split; whole clips as they are."""
+        ranks = []
+        for row in self.test:
+            logits = self.ear.network(self.ear.mel(self.waves[row][None].to(self.device)))[2][0]
+            ranks.append(int((logits > logits[int(self.sounds.labels[row])]).sum()))
+        top = np.array(ranks)
+        return {
+            "top1": float((top < 1).mean()),
+            "top3": float((top < 3).mean()),
+            "recordings_held_out": float(len(top)),
+        }
+
+    def export(self, folder: Path) -> None:
+        self.ear.save(folder)

@@ -1,0 +1,103 @@
+"""Photos as latents of the frozen autoencoder, computed once and kept in a cache file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from tqdm import tqdm
+
+from studio.data.photos import Photos
+from studio.training.autoencoder import to_tensor
+from studio.training.loop import autocast
+
+
+def painting(photo: Image.Image) -> Image.Image:
+    """A photo as flat, saturated patches of colour."""
+    flat = photo.filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.ModeFilter(7))
+    return ImageEnhance.Contrast(ImageEnhance.Color(flat).enhance(1.6)).enhance(1.1)
+
+
+def drawing(photo: Image.Image) -> Image.Image:
+    """A photo as dark lines on white."""
+    lines = ImageOps.invert(photo.convert("L").filter(ImageFilter.SMOOTH).filter(ImageFilter.FIND_EDGES))
+    lines = ImageOps.autocontrast(lines.crop((2, 2, lines.width - 2, lines.height - 2)).resize(lines.size), cutoff=1)
+    return lines.convert("RGB")
+
+
+def black_and_white(photo: Image.Image) -> Image.Image:
+    """A photo without colour."""
+    return ImageOps.autocontrast(photo.convert("L"), cutoff=0.5).convert("RGB")
+
+
+FILTERS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "painting": painting,
+    "drawing": drawing,
+    "black and white photo": black_and_white,
+}
+
+
+@dataclass
+class Latents:
+    """Scaled latents of photos and of styled copies of some.
+
+    values : float16 [M, C, h, w], unit variance
+    photos : int [M], which photo
+    styles : the style of each, "photo" for the plain ones
+    """
+
+    values: np.ndarray
+    photos: np.ndarray
+    styles: list[str]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+def chosen_for_styles(photos: Photos, per_class: int) -> list[tuple[int, str]]:
+    """Which photos get styled copies: up to `per_class` of each class, evenly spread over the styles."""
+    chosen = []
+    for label in np.unique(photos.labels):
+        members = np.flatnonzero(photos.labels == label)[:per_class]
+        chosen += [(int(index), list(FILTERS)[number % len(FILTERS)]) for number, index in enumerate(members)]
+    return chosen
+
+
+@torch.no_grad()
+def encode_photos(
+    photos: Photos, vae: AutoencoderKL, size: int, cache: Path, per_class: int = 60, device: str = "cpu"
+) -> Latents:
+    """Latents of all photos at `size` px, then of the styled copies. `cache` is a folder; one file a model and
+    size.
+    """
+    digest = hashlib.sha256()
+    for value in vae.state_dict().values():
+        digest.update(value.cpu().half().numpy().tobytes())  # the same before and after export in float16
+    file = cache / f"latents-{size}-{len(photos)}-{per_class}-{digest.hexdigest()[:12]}.npy"
+    jobs = [(index, "photo") for index in range(len(photos))] + chosen_for_styles(photos, per_class)
+    if not file.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        edge = size // 8
+        values = np.zeros((len(jobs), vae.config["latent_channels"], edge, edge), np.float16)
+        batch = max(1, 32 * 128 * 128 // size**2)
+        for start in tqdm(range(0, len(jobs), batch), desc=f"encoding photos at {size} px"):
+            pixels = []
+            for index, style in jobs[start : start + batch]:
+                picture = photos.resized(index, size)
+                if style != "photo":
+                    picture = np.asarray(FILTERS[style](Image.fromarray(picture)))
+                pixels.append(picture)
+            with autocast(device):
+                mean = vae.encode(to_tensor(np.stack(pixels)).to(device)).latent_dist.mode()
+            scaled = mean.float() * vae.config["scaling_factor"]
+            values[start : start + len(pixels)] = scaled.cpu().numpy().astype(np.float16)
+        partial = file.with_suffix(".partial.npy")
+        np.save(partial, values)
+        partial.replace(file)
+    return Latents(np.load(file, mmap_mode="r"), np.array([index for index, _ in jobs]), [style for _, style in jobs])

@@ -1,0 +1,185 @@
+"""The recipes of the embedded models: which task, on what, with which defaults. One function a model, one table.
+
+Each builds its task from a data folder and the finished runs before it; all run folders lie side by side in one folder
+(``runs/pocket-vae``, ``runs/pocket-image``, ``runs/ear``, ``runs/adapter``, ``runs/classifier``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from studio.data.photos import Photos
+from studio.data.recordings import Sounds
+from studio.data.shards import Vocabulary
+from studio.errors import InputError
+from studio.training.loop import LoopOptions, Task, train
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a recipe builds from.
+
+    data : the data folder.  runs : the folder of run folders.  size : picture size in pixels (image and adapter).
+    init : a finished model to go on from (the assets' folder of the same kind), or None.
+    """
+
+    data: Path
+    runs: Path
+    device: str = "cpu"
+    size: int = 128
+    init: Path | None = None
+
+    @property
+    def cache(self) -> Path:
+        return self.runs / "cache"
+
+    def finished(self, name: str, embedded: str) -> Path:
+        """The export of an earlier run, or the embedded model where there was none."""
+        from studio.paths import assets_folder
+
+        folder = self.runs / name / "export"
+        if folder.is_dir():
+            return folder
+        folder = assets_folder() / embedded
+        if not folder.is_dir():
+            raise InputError(
+                f"Train {name} first: neither {name}/export in the run folder nor an embedded model is there."
+            )
+        return folder
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How to build a task, and the loop's defaults for it."""
+
+    build: Callable[[Work], Task]
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+def _photos(work: Work, split: str = "train") -> Photos:
+    return Photos.load(work.data, split, work.cache)
+
+
+def pocket_vae(work: Work) -> Task:
+    from studio.training.autoencoder import AutoencoderTask, new_autoencoder
+
+    model = AutoencoderKL.from_pretrained(work.init / "vae").float() if work.init else new_autoencoder()
+    return AutoencoderTask(_photos(work), _photos(work, "val"), model, work.device)
+
+
+def pocket_image(work: Work) -> Task:
+    from studio.training.captions import vocabulary
+    from studio.training.image import ImageTask, new_unet
+    from studio.training.latents import encode_photos
+    from studio.training.text import new_text_encoder, new_tokenizer
+
+    photos, words = _photos(work), Vocabulary.load(work.data)
+    folder = work.finished("pocket-vae", "pocket") / "vae"
+    vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
+    latents = encode_photos(photos, vae, work.size, work.cache, device=work.device)
+    tokenizer = new_tokenizer(vocabulary(words.nouns))
+    if work.init:
+        text_encoder = CLIPTextModel.from_pretrained(work.init / "text_encoder").float()
+        unet = UNet2DConditionModel.from_pretrained(work.init / "unet").float()
+    else:
+        text_encoder = new_text_encoder(tokenizer)
+        unet = new_unet(text_width=text_encoder.config.hidden_size, latent_channels=vae.config["latent_channels"])
+    return ImageTask(photos, latents, words, vae, tokenizer, text_encoder, unet, work.device)
+
+
+def starter_recordings() -> frozenset[str]:
+    """Recordings shipped as starter sounds: nothing is trained on them, so that they are an honest first try."""
+    from studio.paths import assets_folder
+
+    credits_file = assets_folder() / "sounds" / "credits.json"
+    entries = json.loads(credits_file.read_text(encoding="utf-8")) if credits_file.is_file() else []
+    return frozenset(entry["recording"] for entry in entries)
+
+
+def ear(work: Work) -> Task:
+    from studio.encoders.pocket import EarConfig, PocketEar
+    from studio.training.ear import EarTask
+
+    sounds = Sounds.load(work.data)
+    model = PocketEar.load(work.init).train() if work.init else PocketEar(EarConfig(labels=tuple(sounds.classes)))
+    return EarTask(sounds, model.to(work.device), work.device, never=starter_recordings())
+
+
+def adapter(work: Work) -> Task:
+    from studio.adapters.word import WordAdapter
+    from studio.backbones import load_backbone
+    from studio.backbones.stable_diffusion import StableDiffusion
+    from studio.device import pick_device
+    from studio.encoders.pocket import PocketEar
+    from studio.training.adapter import AdapterTask, new_adapter
+    from studio.training.ear import EarTask
+    from studio.training.latents import encode_photos
+
+    photos = _photos(work)
+    model = work.finished("pocket-image", "pocket")
+    backbone = load_backbone(str(model), pick_device(work.device))
+    if not isinstance(backbone, StableDiffusion):
+        raise InputError(f"The word adapter trains on models of Stable Diffusion's form; {model.name} is another.")
+    latents = encode_photos(photos, backbone.vae, work.size, work.cache, device=work.device)
+    listener = PocketEar.load(work.finished("ear", "ear"))
+    ear_task = EarTask(Sounds.load(work.data), listener, never=starter_recordings())
+    made = WordAdapter.load(work.init, backbone.dims) if work.init else new_adapter(backbone, listener.dim)
+    return AdapterTask(ear_task, photos, latents, Vocabulary.load(work.data), backbone, made.train(), work.device)
+
+
+def classifier(work: Work) -> Task:
+    from studio.evaluation.classifier import PictureClassifier
+    from studio.training.classifier import ClassifierTask
+
+    model = PictureClassifier.load(work.init).train() if work.init else None
+    return ClassifierTask(
+        _photos(work),
+        _photos(work, "val"),
+        model or PictureClassifier(Vocabulary.load(work.data).pictures),
+        work.device,
+    )
+
+
+TRAINING: dict[str, TrainingRecipe] = {
+    "pocket-vae": TrainingRecipe(
+        pocket_vae,
+        {"minutes": 60.0, "batch_size": 16, "learning_rate": 8e-4, "weight_decay": 0.0, "ema": 0.998, "decay": 0.6},
+    ),
+    "pocket-image": TrainingRecipe(
+        pocket_image,
+        {"minutes": 240.0, "batch_size": 32, "learning_rate": 6e-4, "warmup": 150, "ema": 0.998, "decay": 0.5},
+    ),
+    "ear": TrainingRecipe(
+        ear,
+        {"minutes": 40.0, "batch_size": 32, "learning_rate": 1.5e-3, "weight_decay": 0.05, "ema": 0.995, "decay": 0.7},
+    ),
+    "adapter": TrainingRecipe(
+        adapter,
+        {"minutes": 8.0, "batch_size": 64, "learning_rate": 1e-3, "ema": 0.995, "decay": 0.7},
+    ),
+    "classifier": TrainingRecipe(
+        classifier,
+        {"minutes": 20.0, "batch_size": 96, "learning_rate": 2e-3, "weight_decay": 0.05, "ema": 0.995, "decay": 0.8},
+    ),
+}
+
+
+def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
+    """Train one model with its recipe's defaults and `changes` to them, in ``runs/NAME``; returns its last scores."""
+    recipe = TRAINING[name]
+    settings = {**recipe.defaults, "device": work.device, **changes}
+    if changes.get("steps") is not None:
+        settings["minutes"] = None
+    torch.manual_seed(settings.get("seed", 0))  # initial weights
+    options = LoopOptions(**settings)
+    notes = {"name": name, "data": work.data.name, "size": work.size, "init": work.init.name if work.init else None}
+    return train(recipe.build(work), work.runs / name, options, notes)

@@ -1,0 +1,81 @@
+"""Every model trains from a data folder by its recipe, in order, and what comes out works in the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from studio.data.recordings import Sounds, held_out
+from studio.encoders.pocket import PocketEar
+from studio.evaluation.classifier import PictureClassifier
+from studio.sound.clip import Clip
+from studio.training.recipes import TRAINING, Work, run_training
+
+STEPS = {"pocket-vae": 4, "pocket-image": 3, "ear": 25, "adapter": 6, "classifier": 25}
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All five trained in order, a few steps each."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, steps in STEPS.items():
+        run_training(name, Work(tiny_data, folder, size=64), steps=steps, batch_size=8)
+    return folder
+
+
+def test_every_recipe_was_tried(runs: Path) -> None:
+    assert set(STEPS) == set(TRAINING)
+    for name in STEPS:
+        assert (runs / name / "export").is_dir() and (runs / name / "stats.jsonl").is_file()
+    assert list((runs / "pocket-vae" / "samples").glob("*.jpg")) and list(
+        (runs / "pocket-image" / "samples").glob("*.jpg")
+    )
+
+
+def test_the_trained_set_makes_a_picture(runs: Path) -> None:
+    from studio.engine import Engine
+    from studio.recipe import Recipe
+
+    recipe = Recipe(
+        model=str(runs / "pocket-image" / "export"),
+        adapter=str(runs / "adapter" / "export"),
+        seed=1,
+        num_inference_steps=2,
+        width=64,
+        height=64,
+    )
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 16_000)).astype(np.float32)
+    assert Engine(device="cpu").run(recipe, Clip(noise, 16_000)).images[0].size == (64, 64)
+
+
+def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) -> None:
+    ear = PocketEar.load(runs / "ear" / "export")
+    assert ear.labels == ("door", "fire", "sea_waves")
+    sounds = Sounds.load(tiny_data)
+    embedding = ear.encode(sounds.clips)
+    right = embedding.logits.argmax(-1).numpy() == sounds.labels
+    assert right.mean() > 0.6  # three pure tones; chance is 1/3
+    classifier = PictureClassifier.load(runs / "classifier" / "export")
+    assert classifier.classes == ["sea", "fire", "city_street"]
+
+
+def test_splits_go_by_recording() -> None:
+    names = [f"source/{number}" for number in range(2000)]
+    assert 0.17 < np.mean([held_out(name) for name in names]) < 0.23
+    assert [held_out(name) for name in names] == [held_out(name) for name in names]
+
+
+def test_the_adapter_leaves_the_image_model_alone(runs: Path, tiny_data: Path) -> None:
+    task = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))
+    before = {name: value.clone() for name, value in task.backbone.unet.state_dict().items()}
+    task.denoising = 1.0
+    losses = task.loss(0, torch.Generator().manual_seed(0), 4)
+    losses["loss"].backward()
+    assert {"alignment", "denoising"} < set(losses)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.adapter.parameters())
+    for module in (task.backbone.unet, task.backbone.text_encoder, task.backbone.vae):
+        assert all(p.grad is None for p in module.parameters())
+    assert all(torch.equal(before[name], value) for name, value in task.backbone.unet.state_dict().items())
