@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -158,7 +158,8 @@ class PocketEar(nn.Module, Encoder):
         if not config.is_file() or not weights.is_file():
             raise InputError(f"The folder {folder.name} holds no ear: it needs config.json and model.safetensors.")
         values = json.loads(config.read_text(encoding="utf-8"))
-        ear = cls(EarConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}))
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        ear = cls(EarConfig(**sizes))
         state = {
             name: value.float() if value.is_floating_point() else value for name, value in load_file(weights).items()
         }
@@ -184,7 +185,7 @@ class PocketEar(nn.Module, Encoder):
 
     @torch.no_grad()
     def encode(self, clips: Sequence[Clip]) -> SoundEmbedding:
-        device = self.network.head[1].weight.device
+        device = next(self.network.parameters()).device
         # One at a time: lengths differ, and a clip must give the same embedding alone and in a batch.
         results = [self.network(self.mel(self.waveform(clip)[None].to(device))) for clip in clips]
         longest = max(tokens.shape[1] for tokens, _, _ in results)

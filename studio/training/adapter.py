@@ -9,6 +9,7 @@ robust.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,6 @@ class AdapterTask(Task):
         by_photo = photos.labels[latents.photos]
         self.rows_of = {picture: np.flatnonzero(plain & (by_photo == picture)) for picture in range(len(names))}
         self.alphas = backbone.scheduler().alphas_cumprod
-        self.scale = float(backbone.token_embedding.weight.std())
 
     @torch.no_grad()
     def listen(self, ear_task: EarTask, rows: np.ndarray, copies: int) -> SoundEmbedding:
@@ -184,7 +184,8 @@ class AdapterTask(Task):
 
 def new_adapter(backbone: StableDiffusion, sound_dim: int, encoder: str = "pocket") -> WordAdapter:
     """An untrained word adapter that fits an ear and an image model."""
-    scale = float(backbone.token_embedding.weight.std())
+    embedding: Any = backbone.token_embedding
+    scale = float(embedding.weight.std())
     return WordAdapter(
         WordConfig(encoder=encoder, sound_dim=sound_dim, text_width=backbone.dims.text_width, vectors=1, scale=scale)
     )

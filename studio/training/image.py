@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,6 +79,7 @@ def new_unet(
 
 
 def new_scheduler() -> DDIMScheduler:
+    """The noise schedule that model and sampler share: cosine, v-prediction, last timestep first."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
@@ -167,10 +168,12 @@ class ImageTask(Task):
 
     def backbone(self) -> StableDiffusion:
         """The present state as the engine would load it; copies, because a backbone changes the number format."""
-        parts = [copy.deepcopy(module) for module in (self.text_encoder, self.unet, self.vae)]
+        text_encoder, unet, vae = (copy.deepcopy(self.text_encoder), copy.deepcopy(self.unet), copy.deepcopy(self.vae))
         config = {"_class_name": "DDIMScheduler", **self.scheduler.config}
         defaults = ModelDefaults(native_size=256, num_inference_steps=20, guidance_scale=4.0, negative_prompt="blurry")
-        return StableDiffusion(Path("."), pick_device(self.device), self.tokenizer, *parts, config, defaults)
+        return StableDiffusion(
+            Path("."), pick_device(self.device), self.tokenizer, text_encoder, unet, vae, config, defaults
+        )
 
     def samples(self, path: Path) -> None:
         size = self.latents.values.shape[-1] * 8
@@ -209,7 +212,8 @@ def export_model(
     """Write a Diffusers folder (safetensors, float16 to halve it) with the studio's defaults beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     matrix, bias = latent_to_rgb(vae, photos)
-    for name, module in (("vae", vae), ("text_encoder", text_encoder), ("unet", unet)):
+    parts: dict[str, Any] = {"vae": vae, "text_encoder": text_encoder, "unet": unet}
+    for name, module in parts.items():
         dtype = module.dtype
         module.half().save_pretrained(folder / name)
         module.to(dtype)

@@ -183,7 +183,7 @@ def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | N
     )
     for module in task.modules.values():
         module.to(options.device).train()
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in module.parameters() if p.requires_grad], "scale": task.rates.get(name, 1.0)}
         for name, module in task.modules.items()
     ]

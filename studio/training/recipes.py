@@ -70,6 +70,7 @@ def _photos(work: Work, split: str = "train") -> Photos:
 
 
 def pocket_vae(work: Work) -> Task:
+    """The autoencoder, on crops of the photos."""
     from studio.training.autoencoder import AutoencoderTask, new_autoencoder
 
     model = AutoencoderKL.from_pretrained(work.init / "vae").float() if work.init else new_autoencoder()
@@ -77,6 +78,7 @@ def pocket_vae(work: Work) -> Task:
 
 
 def pocket_image(work: Work) -> Task:
+    """Text encoder and U-Net, on latents of the autoencoder trained before."""
     from studio.training.captions import vocabulary
     from studio.training.image import ImageTask, new_unet
     from studio.training.latents import encode_photos
@@ -106,6 +108,7 @@ def starter_recordings() -> frozenset[str]:
 
 
 def ear(work: Work) -> Task:
+    """The ear, on all sounds but the starters and the held-out recordings."""
     from studio.encoders.pocket import EarConfig, PocketEar
     from studio.training.ear import EarTask
 
@@ -115,6 +118,7 @@ def ear(work: Work) -> Task:
 
 
 def adapter(work: Work) -> Task:
+    """The word adapter between the ear and the image model trained before."""
     from studio.adapters.word import WordAdapter
     from studio.backbones import load_backbone
     from studio.backbones.stable_diffusion import StableDiffusion
@@ -137,6 +141,7 @@ def adapter(work: Work) -> Task:
 
 
 def classifier(work: Work) -> Task:
+    """The picture classifier, on the photos at 64 px."""
     from studio.evaluation.classifier import PictureClassifier
     from studio.training.classifier import ClassifierTask
 

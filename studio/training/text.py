@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -23,8 +26,6 @@ def new_tokenizer(words: list[str]) -> CLIPTokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator([word for word in words for _ in range(2)], trainer)
-    import json
-
     trained = json.loads(tokenizer.to_str())["model"]
     vocab: dict[str, int] = {}
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -32,7 +33,7 @@ def new_tokenizer(words: list[str]) -> CLIPTokenizer:
         vocab.setdefault(token, len(vocab))
     for token in ("<|startoftext|>", "<|endoftext|>"):
         vocab[token] = len(vocab)
-    merges = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in trained["merges"]]
+    merges: Any = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in trained["merges"]]
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=MAX_TOKENS)
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 from studio.data.photos import Photos
 from studio.data.shards import Vocabulary
 from studio.evaluation.classifier import PictureClassifier
-
 from studio.evaluation.pocket import (
     Made,
     Score,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,6 +84,6 @@ def test_learning_rate_rises_stays_and_falls() -> None:
 @pytest.mark.parametrize(
     "wrong", [{}, {"steps": 1, "minutes": 1.0}, {"steps": 0}, {"minutes": -1.0}, {"steps": 1, "batch_size": 0}]
 )
-def test_options_without_a_sensible_budget_are_refused(wrong: dict[str, float]) -> None:
+def test_options_without_a_sensible_budget_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         LoopOptions(**wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) 
     assert ear.labels == ("door", "fire", "sea_waves")
     sounds = Sounds.load(tiny_data)
     embedding = ear.encode(sounds.clips)
+    assert embedding.logits is not None
     right = embedding.logits.argmax(-1).numpy() == sounds.labels
     assert right.mean() > 0.6  # three pure tones; chance is 1/3
     classifier = PictureClassifier.load(runs / "classifier" / "export")
@@ -69,7 +71,7 @@ def test_splits_go_by_recording() -> None:
 
 
 def test_the_adapter_leaves_the_image_model_alone(runs: Path, tiny_data: Path) -> None:
-    task = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))
+    task: Any = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))
     before = {name: value.clone() for name, value in task.backbone.unet.state_dict().items()}
     task.denoising = 1.0
     losses = task.loss(0, torch.Generator().manual_seed(0), 4)
