@@ -1,0 +1,82 @@
+"""The app: one page that turns sounds into pictures in the browser.
+
+    demo = build()
+    demo.launch(**launch_options())
+
+Importing this package imports no gradio; `build` does, and neither imports torch before the page is up.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+    from studio.ui.service import Service
+
+HERE = Path(__file__).resolve().parent
+MAX_FILE_SIZE = "50mb"  # an hour of speech as MP3, five minutes of CD-quality WAV
+
+
+def stay_local() -> None:
+    """Switch off every message that Gradio and the Hugging Face libraries would send; they read this at import."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def build(service: Service | None = None) -> Blocks:
+    """The page, ready for `launch(**launch_options())`.
+
+    service: what the page works with; None = the embedded model and the user's own data folder.
+    """
+    stay_local()
+    from studio.ui.page import build_page
+    from studio.ui.service import Service as _Service
+
+    return build_page(service or _Service())
+
+
+def launch_options() -> dict[str, Any]:
+    """Keyword arguments for `Blocks.launch`: local fonts, no share link, no run history, no traces in the browser."""
+    stay_local()
+    from studio.ui.theme import theme
+
+    return {
+        "theme": theme(),
+        "css_paths": [HERE / "studio.css"],
+        "head_paths": [HERE / "head.html"],
+        "favicon_path": HERE / "icon.svg",
+        "footer_links": ["api", "settings"],
+        "share": False,
+        "run_history": False,  # it would keep recordings of voices in the browser
+        "enable_monitoring": False,  # it answers to everybody by default
+        "show_error": False,  # True would show raw messages with paths of this machine
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "max_file_size": MAX_FILE_SIZE,
+        "state_session_capacity": 200,
+    }
+
+
+def serve(host: str | None = None, port: int | None = None, browser: bool = False) -> None:
+    """Build the page, open it, warm the model up in the background, and stay until Ctrl+C.
+
+    host: None = this machine only (on a Hugging Face Space: its own address).
+    port: None = the first free one from 7860 on.  browser: open a browser window.
+    Raises OSError when the port is taken.
+    """
+    stay_local()
+    from studio.paths import data_home
+    from studio.ui.service import Service
+
+    # Uploads and previews go to a folder of ours: /tmp/gradio may belong to another user of this machine.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(data_home() / "cache"))
+    service = Service()
+    demo = build(service)
+    demo.launch(server_name=host, server_port=port, inbrowser=browser, prevent_thread_lock=True, **launch_options())
+    service.warm_up()
+    demo.block_thread()

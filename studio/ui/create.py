@@ -1,0 +1,222 @@
+"""The Create tab: a sound and words on the left, the picture they become on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import HearsightError
+from studio.library.png import read_recipe
+from studio.recipe import Recipe, Track
+from studio.ui import jobs, status, words
+from studio.ui.album import Album, new_visitor
+from studio.ui.fine_panel import FinePanel, build_fine_panel
+from studio.ui.picture_panel import PicturePanel, build_picture_panel
+from studio.ui.service import Service
+from studio.ui.sound_panel import SoundPanel, build_sound_panel, part_of, same_part, track_of
+from studio.ui.sounds import Look, Unusable
+from studio.ui.words_panel import WordsPanel, build_words_panel
+
+Updates = dict[Any, Any]
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
+    """The recipe that the controls stand for.
+
+    values: by the names of the panels' `inputs`.  model, adapter: what a recipe that begins here names.
+    A restored picture's own word is used until its sound, part or volume is changed: that makes it again exactly.
+    Raises HearsightError when a value is out of its bounds, or when there is no sound and no picture that carries one.
+    """
+    fields: dict[str, Any] = {
+        "prompt": values["prompt"],
+        "negative_prompt": values["negative_prompt"],
+        "seed": values["seed"] if values["keep_seed"] else None,
+        **{name: values[name] for name in ("num_inference_steps", "guidance_scale", "width", "height")},
+        **{name: values[name] for name in ("count", "preview_every")},
+    }
+    sound, carried, gain = values["sound"], values["carried"], values["gain"]
+    part = values["start"], values["duration"]
+    # None also when Make was pressed faster than the look at a new sound: then its best part is heard, as always.
+    facts = values["facts"] if isinstance(values["facts"], Look) and values["facts"].path == sound else None
+    if isinstance(carried, Recipe) and (sound is None or _unmoved(carried, facts, part, gain)):
+        return carried.replace(**fields)
+    if sound is None:
+        raise HearsightError(words.NO_SOUND)
+    track = track_of(facts, *part, gain) if facts else Track.of(sound, gain=gain)
+    return Recipe(tracks=(track,), model=model, adapter=adapter, **fields)
+
+
+def _unmoved(carried: Recipe, facts: Look | None, part: tuple[float, float], gain: float) -> bool:
+    """Whether the controls still show the sound, part and volume that a restored picture was made from."""
+    track = carried.tracks[0] if carried.tracks else Track()
+    if facts is None or track.sha256 != facts.sha256:
+        return False
+    return same_part(part, part_of(track, facts)) and abs(gain - track.gain) < 0.01
+
+
+def mistakes(**values: Any) -> list[Any]:
+    """What Gradio shows on the control itself before anything is made: one verdict for each input, in their order."""
+    facts, sound = values["facts"], values["sound"]
+    trouble = ""
+    if sound is None and values["carried"] is None:
+        trouble = words.NO_SOUND
+    elif isinstance(facts, Unusable) and facts.path == sound:
+        trouble = facts.sentence
+    return [gr.validate(not (name == "sound" and trouble), trouble) for name in values]
+
+
+@dataclass(frozen=True)
+class CreateTab:
+    """The panels of the tab and what their events do.
+
+    visitor: BrowserState, the name of this browser where strangers share the app.
+    """
+
+    service: Service
+    sound: SoundPanel
+    words: WordsPanel
+    fine: FinePanel
+    picture: PicturePanel
+    visitor: gr.BrowserState
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Everything a recipe is read from, by name."""
+        return {**self.sound.inputs, **self.words.inputs, **self.fine.inputs, "visitor": self.visitor}
+
+    def album(self, visitor: str | None) -> Album:
+        """Where this visitor's pictures are: the owner's folder, or on a shared app one for each browser."""
+        return Album.of(self.service.pictures, (visitor or new_visitor()) if self.service.hosted else None)
+
+    def made(self, request: gr.Request, **values: Any) -> Iterator[Updates]:
+        """Make was pressed."""
+        try:
+            recipe = read(values, self.service.model, self.service.adapter)
+        except HearsightError as error:
+            yield from self._failed(error, None)
+        else:
+            yield from self._work(request, recipe, self.album(values["visitor"]))
+
+    def varied(self, request: gr.Request, shown: Recipe | None, visitor: str | None) -> Iterator[Updates]:
+        """Another variation was pressed: the picture in view once more, with a new seed."""
+        if shown is not None:
+            again = shown.replace(seed=jobs.new_seed(), count=1)
+            yield from self._work(request, again, self.album(visitor))
+
+    def _work(self, request: gr.Request, recipe: Recipe, album: Album) -> Iterator[Updates]:
+        recipe = self.service.at_home(recipe)
+        try:
+            yield self.picture.begun()
+            seen = False
+            for moment in jobs.make(self.service, str(request.session_hash), album, recipe):
+                updates = self.picture.moment(moment, album)
+                if not seen and self.picture.picture in updates:
+                    seen = True
+                    updates = {**self.picture.taken_over(recipe), **updates}
+                if isinstance(moment, jobs.Saved):
+                    updates[self.fine.seed] = moment.recipe.seed
+                yield updates
+            yield self.picture.unlocked()
+        except Exception as error:  # a sentence on the page, never a trace; GeneratorExit (tab closed) passes by
+            yield from self._failed(error, recipe)
+
+    def _failed(self, error: Exception, recipe: Recipe | None) -> Iterator[Updates]:
+        text = jobs.sentence(error, recipe)
+        yield {self.picture.line: status.mistake(text), **self.picture.unlocked()}
+        raise gr.Error(escape(text, quote=False), print_exception=False) from None
+
+    def stopped(self, request: gr.Request) -> Any:
+        """Stop was pressed: the step in hand is finished first."""
+        if self.service.stop(str(request.session_hash)):
+            return status.busy(words.STOPPING)
+        return gr.skip()
+
+    def restored(self, recipe: Recipe | None, facts: object) -> Updates:
+        """Every control as it was when a picture was made."""
+        if recipe is None:
+            return {self.picture.line: gr.skip()}
+        return {**self.sound.restore(recipe, facts), **self.words.restore(recipe), **self.fine.restore(recipe)}
+
+    def dropped(self, path: str, facts: object) -> Updates:
+        """A picture was dropped: show it, and set every control to what made it."""
+        name = Path(path).name
+        try:
+            recipe = read_recipe(Path(path))
+        except HearsightError:
+            text = words.NO_SETTINGS.format(name=name)
+            return {self.picture.drop: None, self.picture.line: status.mistake(text)}
+        return {
+            **self.restored(recipe, facts),
+            **self.picture.finished(Path(path), recipe),
+            self.picture.line: status.note(words.RESTORED.format(name=name)),
+            self.picture.drop: None,
+        }
+
+    def picked(self, event: gr.SelectData, names: list[str], visitor: str | None) -> Updates:
+        """A picture of the strip was chosen: bring it into view."""
+        index = event.index if isinstance(event.index, int) else 0
+        path = self.album(visitor).find(names[index]) if index < len(names) else None
+        if path is None:
+            return self.picture.refilled(self.album(visitor))
+        return self.picture.finished(path, read_recipe(path))
+
+    def opened(self, visitor: str | None) -> Updates:
+        """The page was opened or loaded again."""
+        self.service.warm_up()
+        name = (visitor or new_visitor()) if self.service.hosted else None
+        return {**self.picture.opened(Album.of(self.service.pictures, name)), self.visitor: name}
+
+
+def build_create_tab(service: Service, demo: gr.Blocks) -> CreateTab:
+    """Lay the tab out inside the current Gradio block and wire it."""
+    with gr.Row(elem_id="create"):
+        with gr.Column(scale=5, min_width=320, elem_id="making"):
+            with gr.Column(elem_classes="card"):
+                sound = build_sound_panel(service)
+            with gr.Column(elem_classes="card"):
+                prompt = build_words_panel()
+                fine = build_fine_panel(service.model)
+        with gr.Column(scale=6, min_width=320, elem_id="result"), gr.Column(elem_classes="card"):
+            facts = sound.facts.value
+            picture = build_picture_panel(facts if isinstance(facts, Look) else None)
+    visitor = gr.BrowserState(None, storage_key="hearsight-visitor", secret="hearsight")
+    tab = CreateTab(service, sound, prompt, fine, picture, visitor)
+    _wire(tab, demo)
+    return tab
+
+
+def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
+    picture = tab.picture
+    made = [*picture.changing, tab.fine.seed]
+    # No limit here: requests wait in the service's own line, where they can see their place and be stopped.
+    work: dict[str, Any] = {"concurrency_limit": None, **_QUIET}
+    making = picture.make.click(tab.made, inputs_kwargs=tab.inputs, outputs=made, validator=mistakes, **work)
+    varying = picture.variation.click(tab.varied, [picture.shown, tab.visitor], made, **work)
+    for event in (making, varying):  # also after a lost connection, so that Make is never locked
+        event.then(picture.unlocked, None, [picture.make, picture.stop], queue=False, **_QUIET)
+    picture.stop.click(tab.stopped, None, picture.line, queue=False, **_QUIET)
+
+    controls = [*tab.sound.changing, *tab.words.restore(Recipe()), *tab.fine.restore(Recipe())]
+    heard = [tab.sound.facts, tab.sound.start, tab.sound.duration, tab.sound.gain]
+    listening: dict[str, Any] = {"outputs": tab.sound.heard, "concurrency_id": "ear", **_QUIET}
+    restored = [
+        picture.reuse.click(tab.restored, [picture.shown, tab.sound.facts], [*controls, picture.line], **_QUIET),
+        picture.drop.upload(
+            tab.dropped, [picture.drop, tab.sound.facts], [*controls, *picture.changing, picture.drop], **_QUIET
+        ),
+    ]
+    for event in restored:
+        event.then(tab.sound.listened, heard, **listening)
+    picture.strip.select(tab.picked, [picture.names, tab.visitor], picture.changing, **_QUIET)
+    shown = [tab.sound.facts, picture.shown]
+    tab.sound.facts.change(picture.placeholder, shown, [picture.picture, picture.line], **_QUIET)
+
+    demo.load(tab.opened, tab.visitor, [*picture.changing, tab.visitor], queue=False, **_QUIET)
+    began = demo.load(tab.sound.completed, tab.sound.facts, [tab.sound.facts, tab.sound.line], **_QUIET)
+    began.then(tab.sound.listened, heard, **listening)

@@ -1,0 +1,122 @@
+"""The fine controls, folded by default. Bounds, steps and help come from the recipe's own fields."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.fields import Setting, settings
+from studio.paths import assets_folder
+from studio.recipe import Recipe
+from studio.ui import words
+
+MOST_PICTURES = 4
+MOST_PREVIEW = 10
+ORDINARY = {"native_size": 512, "num_inference_steps": 20, "guidance_scale": 7.5, "negative_prompt": ""}
+
+
+@cache
+def model_defaults(model: str) -> dict[str, Any]:
+    """What a local model likes: native_size, num_inference_steps, guidance_scale, negative_prompt."""
+    described = (Path(model) if Path(model).is_absolute() else assets_folder() / model) / "hearsight.json"
+    own = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
+    return {name: own.get(name, value) for name, value in ORDINARY.items()}
+
+
+@dataclass(frozen=True)
+class FinePanel:
+    """The controls by the recipe's names, and the image model whose defaults they show."""
+
+    model: str
+    negative_prompt: gr.Textbox
+    seed: gr.Number
+    keep_seed: gr.Checkbox
+    num_inference_steps: gr.Slider
+    guidance_scale: gr.Slider
+    width: gr.Slider
+    height: gr.Slider
+    count: gr.Slider
+    preview_every: gr.Slider
+
+    @property
+    def inputs(self) -> dict[str, gr.components.Component]:
+        """The controls by name, in the order of their declaration."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
+    def restore(self, recipe: Recipe) -> dict[Any, Any]:
+        """The updates that show a recipe; its seed is kept, because that is what makes the picture again."""
+        like = model_defaults(self.model)
+        return {
+            self.negative_prompt: _first(recipe.negative_prompt, like["negative_prompt"]),
+            self.seed: recipe.seed,
+            self.keep_seed: recipe.seed is not None,
+            self.num_inference_steps: recipe.num_inference_steps or like["num_inference_steps"],
+            self.guidance_scale: _first(recipe.guidance_scale, like["guidance_scale"]),
+            self.width: recipe.width or like["native_size"],
+            self.height: recipe.height or like["native_size"],
+            self.count: min(recipe.count, MOST_PICTURES),
+            self.preview_every: min(recipe.preview_every, MOST_PREVIEW),
+        }
+
+
+def build_fine_panel(model: str) -> FinePanel:
+    """Lay the controls out inside the current Gradio block."""
+    fields, like = settings(Recipe), model_defaults(model)
+    with gr.Accordion(words.FINE, open=False, elem_id="fine"):
+        negative_prompt = gr.Textbox(
+            like["negative_prompt"],
+            label=words.NEGATIVE_PROMPT,
+            info=_help(fields["negative_prompt"]),
+            lines=1,
+            elem_id="negative_prompt",
+        )
+        with gr.Row(equal_height=True):
+            seed = gr.Number(
+                None,
+                label=words.SEED,
+                info=_help(fields["seed"]),
+                placeholder=words.SEED_PLACEHOLDER,
+                precision=0,
+                elem_id="seed",
+                min_width=210,
+            )
+            keep_seed = gr.Checkbox(False, label=words.KEEP_SEED, elem_id="keep_seed", min_width=210)
+        with gr.Row():
+            steps = _slider(fields["num_inference_steps"], words.STEPS, like["num_inference_steps"])
+            guidance = _slider(fields["guidance_scale"], words.GUIDANCE, like["guidance_scale"])
+        with gr.Row():
+            width = _slider(fields["width"], words.WIDTH, like["native_size"])
+            height = _slider(fields["height"], words.HEIGHT, like["native_size"])
+        with gr.Row():
+            count = _slider(fields["count"], words.COUNT, 1, MOST_PICTURES)
+            preview = _slider(fields["preview_every"], words.PREVIEW, fields["preview_every"].default, MOST_PREVIEW)
+    # A seed somebody types is a seed somebody wants.
+    seed.input(lambda: True, None, keep_seed, queue=False, show_progress="hidden", api_visibility="private")
+    return FinePanel(model, negative_prompt, seed, keep_seed, steps, guidance, width, height, count, preview)
+
+
+def _slider(setting: Setting, label: str, value: float, maximum: float | None = None) -> gr.Slider:
+    return gr.Slider(
+        setting.minimum or 0,
+        maximum or setting.maximum or 100,
+        value,
+        step=setting.step,
+        label=label,
+        info=_help(setting) if " " in setting.help.split(";")[0] else None,  # not "Width." once more
+        elem_id=setting.name,
+        min_width=210,
+    )
+
+
+def _help(setting: Setting) -> str:
+    """The field's help without its words about an empty value: a slider is never empty."""
+    return setting.help.split("; empty")[0].rstrip(".") + "."
+
+
+def _first(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None else value

@@ -1,0 +1,46 @@
+"""The page: its head with the model's chip, its tabs, its endpoint for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.ui import status, words
+from studio.ui.api import build_api
+from studio.ui.create import build_create_tab
+from studio.ui.service import Model, Service
+
+_KEEP = (3600, 86_400)  # every hour, forget uploads and previews older than a day; finished pictures are not there
+_MARK = (
+    '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8"/>'
+    '<path d="M6.5 14v4M11 10v12M16 6v20M20.5 11v10M25 14v4"/></svg>'
+)
+
+
+def build_page(service: Service) -> gr.Blocks:
+    """All of the app as Gradio blocks, not launched."""
+    demo: gr.Blocks
+    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=_KEEP) as demo:
+        with gr.Row(elem_id="head"):
+            gr.HTML(f"{_MARK}<div><h1>{words.TITLE}</h1><p>{words.TAGLINE}</p></div>", elem_id="brand")
+            chip = gr.HTML(status.chip(service.condition), elem_id="model")
+            theme = gr.Button("\N{CIRCLE WITH LEFT HALF BLACK}", size="sm", elem_id="theme", min_width=44, scale=0)
+        theme.click(None, None, None, js="() => { window.hearsight.toggleTheme(); return []; }")
+        build_create_tab(service, demo)
+        build_api(service)
+        _follow_model(service, chip)
+    demo.queue(max_size=60, default_concurrency_limit=4)
+    return demo
+
+
+def _follow_model(service: Service, chip: gr.HTML) -> None:
+    """Keep the chip true while the model loads, then rest."""
+    timer = gr.Timer(1.0)
+
+    def tick() -> tuple[str, Any]:
+        condition = service.condition
+        settled = condition.model in (Model.READY, Model.FAILED)
+        return status.chip(condition), gr.Timer(3.0 if settled else 1.0, active=condition.model is not Model.READY)
+
+    timer.tick(tick, None, [chip, timer], queue=False, show_progress="hidden", api_visibility="private")

@@ -1,0 +1,157 @@
+"""What one running app shares between its visitors: the engine, the waiting line, who has pressed Stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.errors import HearsightError, InputError
+from studio.paths import data_home
+from studio.recipe import Recipe, Track
+from studio.result import Heard
+from studio.ui import words
+from studio.ui.line import Line, Ticket
+
+if TYPE_CHECKING:
+    from studio.engine import Engine
+
+log = logging.getLogger("hearsight.app")
+
+MOST_WAITING = 20
+
+
+class Model(Enum):
+    """How far the model is. The values are the CSS classes of the page's chip."""
+
+    WAITING = "waiting"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How far the model is, and what to say about it (the device when ready, the error when failed)."""
+
+    model: Model
+    detail: str = ""
+
+
+def _embedded() -> Engine:
+    from studio.engine import Engine  # torch and diffusers: seconds, so never before the page is up
+
+    return Engine()
+
+
+class Service:
+    """The engine is made once, in the background, by `warm_up`, or by the first request.
+
+    model, adapter, encoder: what recipes made here name.  home: where pictures go, None = the user's data folder.
+    hosted: strangers share this app, so that each sees only the pictures of their own browser; None = on a Space.
+    make_engine: returns an engine, which need not have loaded anything.
+    """
+
+    def __init__(
+        self,
+        model: str = "pocket",
+        adapter: str = "word",
+        encoder: str = "pocket",
+        *,
+        home: Path | None = None,
+        hosted: bool | None = None,
+        make_engine: Callable[[], Engine] = _embedded,
+    ) -> None:
+        self.model, self.adapter, self.encoder = model, adapter, encoder
+        self.pictures = (home or data_home()) / "pictures"
+        self.hosted = bool(os.environ.get("SPACE_ID")) if hosted is None else hosted
+        self.line = Line()
+        self.condition = Condition(Model.WAITING)
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._loading: threading.Thread | None = None
+        self._stops: dict[str, set[threading.Event]] = {}
+
+    def warm_up(self) -> None:
+        """Start loading the model in the background, unless it is loaded or loading. Returns at once."""
+        with self._lock:
+            if self._engine is None and (self._loading is None or not self._loading.is_alive()):
+                self.condition = Condition(Model.LOADING)
+                self._loading = threading.Thread(target=self._load, name="warm-up", daemon=True)
+                self._loading.start()
+
+    def _load(self) -> None:
+        try:
+            engine = self._make_engine()
+            engine.load(self.model, self.adapter)
+        except HearsightError as error:
+            log.error("The model could not be loaded: %s", error)
+            self.condition = Condition(Model.FAILED, str(error))
+        except Exception:  # whatever it is, the page stays up and says so
+            log.exception("The model could not be loaded")
+            self.condition = Condition(Model.FAILED)
+        else:
+            self._engine = engine
+            self.condition = Condition(Model.READY, engine.choice.device.type.upper())
+
+    def engine(self, timeout: float) -> Engine | None:
+        """The engine, or None when it is not loaded after `timeout` seconds.
+
+        Raises HearsightError when it cannot be loaded; the next call tries again.
+        """
+        if self._engine is None:
+            self.warm_up()
+            loading = self._loading
+            if loading is not None:
+                loading.join(timeout)
+                if not loading.is_alive() and self._engine is None:
+                    raise HearsightError(self.condition.detail or words.OUR_FAULT)
+        return self._engine
+
+    def hear(self, track: Track) -> Heard | None:
+        """What the ear hears, or None while the model is still loading. Raises HearsightError like the engine."""
+        engine = self.engine(timeout=1.0)
+        return None if engine is None else engine.hear(track, self.encoder)
+
+    def at_home(self, recipe: Recipe) -> Recipe:
+        """A recipe from a picture, which names folders without their place: ours is found again by its name."""
+        ours = {Path(name).name: name for name in (self.model, self.adapter)}
+        return recipe.replace(
+            model=ours.get(recipe.model, recipe.model), adapter=ours.get(recipe.adapter, recipe.adapter)
+        )
+
+    def join_line(self) -> Ticket:
+        """A place in the waiting line. Raises InputError when too many wait already."""
+        if len(self.line) >= MOST_WAITING:
+            raise InputError(words.LINE_FULL.format(ahead=len(self.line)))
+        return self.line.join()
+
+    @contextmanager
+    def stoppable(self, session: str) -> Iterator[threading.Event]:
+        """A flag that `stop(session)` sets while the block runs. session: Gradio's name for one open page."""
+        flag = threading.Event()
+        with self._lock:
+            self._stops.setdefault(session, set()).add(flag)
+        try:
+            yield flag
+        finally:
+            with self._lock:
+                flags = self._stops.get(session, set())
+                flags.discard(flag)
+                if not flags:
+                    self._stops.pop(session, None)
+
+    def stop(self, session: str) -> bool:
+        """Ask whatever this page is making to stop at its next step; False when it makes nothing."""
+        with self._lock:
+            flags = self._stops.get(session, set())
+            for flag in flags:
+                flag.set()
+            return bool(flags)

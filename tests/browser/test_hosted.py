@@ -1,0 +1,37 @@
+"""A shared app: strangers use the same page, and none sees another's pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from studio.ui.service import Service
+from tests.browser.test_create import make, number, open_fine
+from tests.ui.running import running
+
+
+@pytest.fixture(scope="module")
+def url(service: Service, home: Path) -> Iterator[str]:
+    """The same model, offered to strangers."""
+    names = (service.model, service.adapter, service.encoder)
+    with running(Service(*names, home=home / "hosted", hosted=True)) as address:
+        yield address
+
+
+def test_each_visitor_sees_only_their_own_pictures(open_page: Callable[..., Page]) -> None:
+    first = open_page()
+    open_fine(first)
+    number(first, "num_inference_steps", 3)
+    make(first)
+    expect(first.locator("#strip .thumbnail-item")).to_have_count(1)
+    stranger = open_page()
+    expect(stranger.locator("#heard li")).to_have_count(3)
+    assert stranger.locator("#strip .thumbnail-item").count() == 0
+    expect(stranger.locator("#status")).to_contain_text("This is your sound")
+    first.reload()
+    expect(first.locator("#strip .thumbnail-item")).to_have_count(1)
+    first.locator("#strip .thumbnail-item").first.click()
+    expect(first.locator("#about")).to_contain_text("rain.ogg")
