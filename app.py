@@ -21,8 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         serve(options.host, options.port, browser=not options.no_browser and _has_screen())
-    except OSError as error:  # Gradio's word for a port that is taken
-        print(f"The page cannot be served ({error}). Choose another --port.", file=sys.stderr)
+    except OSError:  # Gradio's word for a port that is taken, and everybody's for an address that is not ours
+        where = f"{options.host or '127.0.0.1'}, port {options.port or '7860 and after'}"
+        print(f"The page cannot be served at {where}: choose another --port or --host.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         pass

@@ -20,16 +20,17 @@ class Bar:
     """Shows how far a request is: first what is loaded, then steps and the seconds that are left."""
 
     def __init__(self, waiting: str) -> None:
-        # disable=None: off where stderr is a file or a pipe, so that scripts read sentences only.
+        # disable=None: off where stderr is a file or a pipe, so that scripts read sentences only. The note stands in
+        # `unit`, because tqdm puts a comma before what is called its postfix.
         self._bar: Any = tqdm(
-            total=1, desc=waiting, leave=False, disable=None, bar_format="{desc} |{bar:30}| {postfix}", postfix=""
+            total=1, desc=waiting, unit="", leave=False, disable=None, bar_format="{desc} |{bar:30}| {unit}"
         )
 
     def show(self, title: str, done: int, total: int, note: str) -> None:
         """done of total, with a title before the bar and a note behind it."""
         self._bar.total, self._bar.n = total, done
         self._bar.set_description_str(title, refresh=False)
-        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.unit = note
         self._bar.refresh()
 
     def close(self) -> None:

@@ -25,7 +25,8 @@ class Train(Command):
     )
     examples = """
         hearsight train pocket-vae --data sounds-and-photos
-        hearsight train pocket-image --data sounds-and-photos --size 128 --minutes 600 --device cuda
+        hearsight train pocket-image --data sounds-and-photos --size 64
+        hearsight train pocket-image --data sounds-and-photos --size 128 --init runs/pocket-image-64/export
         hearsight train ear --data sounds-and-photos --runs runs
         hearsight train adapter --data sounds-and-photos --init assets/adapters/word --minutes 5
     """
@@ -65,5 +66,5 @@ class Train(Command):
         scores = run_training(arguments.model, work, seed=arguments.seed, **changes)
         for name, value in scores.items():
             print(f"{name}: {value:.4f}")
-        print(f"The model is in {arguments.runs / arguments.model / 'export'}")
+        print(f"The model is in {work.folder(arguments.model) / 'export'}")
         return 0

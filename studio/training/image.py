@@ -136,6 +136,7 @@ class ImageTask(Task):
         self.vae, self.tokenizer, self.text_encoder, self.unet = vae, tokenizer, text_encoder, unet
         self.modules = {"text_encoder": text_encoder, "unet": unet}
         self.scheduler = new_scheduler()
+        self.size = latents.values.shape[-1] * 8  # px
         counts = np.bincount(photos.labels, minlength=len(vocabulary.pictures))
         labels = photos.labels[latents.photos]
         plain = np.array([style == "photo" for style in latents.styles])
@@ -170,21 +171,23 @@ class ImageTask(Task):
         """The present state as the engine would load it; copies, because a backbone changes the number format."""
         text_encoder, unet, vae = (copy.deepcopy(self.text_encoder), copy.deepcopy(self.unet), copy.deepcopy(self.vae))
         config = {"_class_name": "DDIMScheduler", **self.scheduler.config}
-        defaults = ModelDefaults(native_size=256, num_inference_steps=20, guidance_scale=4.0, negative_prompt="blurry")
+        defaults = ModelDefaults(
+            native_size=self.size, num_inference_steps=20, guidance_scale=4.0, negative_prompt="blurry"
+        )
         return StableDiffusion(
             Path("."), pick_device(self.device), self.tokenizer, text_encoder, unet, vae, config, defaults
         )
 
     def samples(self, path: Path) -> None:
-        size = self.latents.values.shape[-1] * 8
         backbone = self.backbone()
         prompts = [f"a photo of {'an' if noun[0] in 'aeiou' else 'a'} {noun}" for noun in SHEET]
-        painted = [paint_text(backbone, prompt, 0, size=size, num_inference_steps=12) for prompt in prompts]
+        painted = [paint_text(backbone, prompt, seed, num_inference_steps=12) for seed, prompt in enumerate(prompts)]
         pictures = [np.asarray(picture) for picture in painted]
         save_grid(pictures, path.with_suffix(".jpg"), columns=6)
 
     def export(self, folder: Path) -> None:
-        export_model(folder, self.vae, self.tokenizer, self.text_encoder, self.unet, self.photos)
+        parts = (self.vae, self.tokenizer, self.text_encoder, self.unet)
+        export_model(folder, *parts, self.photos, native_size=self.size)
 
 
 def latent_to_rgb(vae: AutoencoderKL, photos: Photos) -> tuple[list[list[float]], list[float]]:
@@ -207,7 +210,7 @@ def export_model(
     text_encoder: CLIPTextModel,
     unet: UNet2DConditionModel,
     photos: Photos,
-    native_size: int = 256,
+    native_size: int,
 ) -> None:
     """Write a Diffusers folder (safetensors, float16 to halve it) with the studio's defaults beside it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The recipes of the embedded models: which task, on what, with which defaults. One function a model, one table.
 
 Each builds its task from a data folder and the finished runs before it; all run folders lie side by side in one folder
-(``runs/pocket-vae``, ``runs/pocket-image``, ``runs/ear``, ``runs/adapter``, ``runs/classifier``).
+(``runs/pocket-vae``, ``runs/pocket-image-128``, ``runs/ear``, ``runs/adapter``, ``runs/classifier``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from studio.data.photos import Photos
 from studio.data.recordings import Sounds
@@ -42,13 +42,18 @@ class Work:
     def cache(self) -> Path:
         return self.runs / "cache"
 
+    def folder(self, name: str) -> Path:
+        """The run folder of a model; the image model, trained size after size, has one for each."""
+        return self.runs / (f"{name}-{self.size}" if name == "pocket-image" else name)
+
     def finished(self, name: str, embedded: str) -> Path:
         """The export of an earlier run, or the embedded model where there was none."""
         from studio.paths import assets_folder
 
-        folder = self.runs / name / "export"
-        if folder.is_dir():
-            return folder
+        sizes = sorted(self.runs.glob(f"{name}-*/export"), key=lambda folder: int(folder.parent.name.split("-")[-1]))
+        for folder in (*reversed(sizes), self.runs / name / "export"):  # the largest size is the last stage
+            if folder.is_dir():
+                return folder
         folder = assets_folder() / embedded
         if not folder.is_dir():
             raise InputError(
@@ -88,11 +93,12 @@ def pocket_image(work: Work) -> Task:
     folder = work.finished("pocket-vae", "pocket") / "vae"
     vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
     latents = encode_photos(photos, vae, work.size, work.cache, device=work.device)
-    tokenizer = new_tokenizer(vocabulary(words.nouns))
     if work.init:
+        tokenizer = CLIPTokenizer.from_pretrained(work.init / "tokenizer")
         text_encoder = CLIPTextModel.from_pretrained(work.init / "text_encoder").float()
         unet = UNet2DConditionModel.from_pretrained(work.init / "unet").float()
     else:
+        tokenizer = new_tokenizer(vocabulary(words.nouns))
         text_encoder = new_text_encoder(tokenizer)
         unet = new_unet(text_width=text_encoder.config.hidden_size, latent_channels=vae.config["latent_channels"])
     return ImageTask(photos, latents, words, vae, tokenizer, text_encoder, unet, work.device)
@@ -179,7 +185,7 @@ TRAINING: dict[str, TrainingRecipe] = {
 
 
 def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
-    """Train one model with its recipe's defaults and `changes` to them, in ``runs/NAME``; returns its last scores."""
+    """Train one model with its recipe's defaults and `changes` to them, in its run folder; returns its last scores."""
     recipe = TRAINING[name]
     settings = {**recipe.defaults, "device": work.device, **changes}
     if changes.get("steps") is not None:
@@ -187,4 +193,4 @@ def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     torch.manual_seed(settings.get("seed", 0))  # initial weights
     options = LoopOptions(**settings)
     notes = {"name": name, "data": work.data.name, "size": work.size, "init": work.init.name if work.init else None}
-    return train(recipe.build(work), work.runs / name, options, notes)
+    return train(recipe.build(work), work.folder(name), options, notes)

@@ -25,6 +25,11 @@ def stay_local() -> None:
     """Switch off every message that Gradio and the Hugging Face libraries would send; they read this at import."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # At its start Gradio asks its own page a question, which a proxy between this machine and the world cannot answer.
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name, "")
+        if "127.0.0.1" not in known:
+            os.environ[name] = ",".join(filter(None, (known, "127.0.0.1", "localhost")))
 
 
 def build(service: Service | None = None) -> Blocks:
@@ -54,6 +59,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,  # it would keep recordings of voices in the browser
         "enable_monitoring": False,  # it answers to everybody by default
         "show_error": False,  # True would show raw messages with paths of this machine
+        "_frontend": False,  # not: ask for the page once, and give up when a busy machine needs 3 s for it
         "ssr_mode": False,
         "pwa": False,
         "mcp_server": False,

@@ -15,7 +15,7 @@ from studio.library.png import read_recipe
 from studio.recipe import Recipe, Track
 from studio.ui import jobs, status, words
 from studio.ui.album import Album, new_visitor
-from studio.ui.fine_panel import FinePanel, build_fine_panel
+from studio.ui.fine_panel import FinePanel, build_fine_panel, seed_of
 from studio.ui.picture_panel import PicturePanel, build_picture_panel
 from studio.ui.service import Service
 from studio.ui.sound_panel import SoundPanel, build_sound_panel, part_of, same_part, track_of
@@ -36,7 +36,7 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
     fields: dict[str, Any] = {
         "prompt": values["prompt"],
         "negative_prompt": values["negative_prompt"],
-        "seed": values["seed"] if values["keep_seed"] else None,
+        "seed": seed_of(values["seed"]) if values["keep_seed"] else None,
         **{name: values[name] for name in ("num_inference_steps", "guidance_scale", "width", "height")},
         **{name: values[name] for name in ("count", "preview_every")},
     }
@@ -120,7 +120,7 @@ class CreateTab:
                     seen = True
                     updates = {**self.picture.taken_over(recipe), **updates}
                 if isinstance(moment, jobs.Saved):
-                    updates[self.fine.seed] = moment.recipe.seed
+                    updates[self.fine.seed] = str(moment.recipe.seed)
                 yield updates
             yield self.picture.unlocked()
         except Exception as error:  # a sentence on the page, never a trace; GeneratorExit (tab closed) passes by
@@ -130,6 +130,11 @@ class CreateTab:
         text = jobs.sentence(error, recipe)
         yield {self.picture.line: status.mistake(text), **self.picture.unlocked()}
         raise gr.Error(escape(text, quote=False), print_exception=False) from None
+
+    def seed_written(self, text: str, shown: Recipe | None) -> Any:
+        """A seed somebody writes is a seed somebody wants; the one of the picture in view was written by us."""
+        written = text.strip() and (shown is None or text.strip() != str(shown.seed))
+        return True if written else gr.skip()
 
     def stopped(self, request: gr.Request) -> Any:
         """Stop was pressed: the step in hand is finished first."""
@@ -202,6 +207,9 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
         event.then(picture.unlocked, None, [picture.make, picture.stop], queue=False, **_QUIET)
     picture.stop.click(tab.stopped, None, picture.line, queue=False, **_QUIET)
 
+    # change and not input, which Gradio does not send for the first text that is pasted
+    seed = [tab.fine.seed, picture.shown]
+    tab.fine.seed.change(tab.seed_written, seed, tab.fine.keep_seed, queue=False, **_QUIET)
     controls = [*tab.sound.changing, *tab.words.restore(Recipe()), *tab.fine.restore(Recipe())]
     heard = [tab.sound.facts, tab.sound.start, tab.sound.duration, tab.sound.gain]
     listening: dict[str, Any] = {"outputs": tab.sound.heard, "concurrency_id": "ear", **_QUIET}

@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
+from studio.errors import InputError
 from studio.fields import Setting, settings
 from studio.paths import assets_folder
-from studio.recipe import Recipe
+from studio.recipe import MAX_SEED, Recipe
 from studio.ui import words
 
 MOST_PICTURES = 4
@@ -34,7 +35,7 @@ class FinePanel:
 
     model: str
     negative_prompt: gr.Textbox
-    seed: gr.Number
+    seed: gr.Textbox
     keep_seed: gr.Checkbox
     num_inference_steps: gr.Slider
     guidance_scale: gr.Slider
@@ -53,7 +54,7 @@ class FinePanel:
         like = model_defaults(self.model)
         return {
             self.negative_prompt: _first(recipe.negative_prompt, like["negative_prompt"]),
-            self.seed: recipe.seed,
+            self.seed: "" if recipe.seed is None else str(recipe.seed),
             self.keep_seed: recipe.seed is not None,
             self.num_inference_steps: recipe.num_inference_steps or like["num_inference_steps"],
             self.guidance_scale: _first(recipe.guidance_scale, like["guidance_scale"]),
@@ -75,17 +76,15 @@ def build_fine_panel(model: str) -> FinePanel:
             lines=1,
             elem_id="negative_prompt",
         )
-        with gr.Row(equal_height=True):
-            seed = gr.Number(
-                None,
-                label=words.SEED,
-                info=_help(fields["seed"]),
-                placeholder=words.SEED_PLACEHOLDER,
-                precision=0,
-                elem_id="seed",
-                min_width=210,
-            )
-            keep_seed = gr.Checkbox(False, label=words.KEEP_SEED, elem_id="keep_seed", min_width=210)
+        seed = gr.Textbox(  # not a gr.Number, which turns "none yet" into 0
+            "",
+            label=words.SEED,
+            info=_help(fields["seed"]),
+            placeholder=words.SEED_PLACEHOLDER,
+            max_length=len(str(MAX_SEED)),
+            elem_id="seed",
+        )
+        keep_seed = gr.Checkbox(False, label=words.KEEP_SEED, elem_id="keep_seed")
         with gr.Row():
             steps = _slider(fields["num_inference_steps"], words.STEPS, like["num_inference_steps"])
             guidance = _slider(fields["guidance_scale"], words.GUIDANCE, like["guidance_scale"])
@@ -95,9 +94,17 @@ def build_fine_panel(model: str) -> FinePanel:
         with gr.Row():
             count = _slider(fields["count"], words.COUNT, 1, MOST_PICTURES)
             preview = _slider(fields["preview_every"], words.PREVIEW, fields["preview_every"].default, MOST_PREVIEW)
-    # A seed somebody types is a seed somebody wants.
-    seed.input(lambda: True, None, keep_seed, queue=False, show_progress="hidden", api_visibility="private")
     return FinePanel(model, negative_prompt, seed, keep_seed, steps, guidance, width, height, count, preview)
+
+
+def seed_of(text: str) -> int | None:
+    """The seed somebody wrote, None when nothing. Raises InputError for anything but a whole number."""
+    text = text.strip()
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise InputError(words.NO_SEED.format(text=text, most=MAX_SEED))
+    return int(text)
 
 
 def _slider(setting: Setting, label: str, value: float, maximum: float | None = None) -> gr.Slider:

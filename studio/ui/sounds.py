@@ -152,8 +152,8 @@ def data_uri(picture: Image.Image) -> str:
 def facts_line(facts: Look) -> str:
     """'4.0 s · stereo · peak -6 dB · -23 LUFS' as HTML, with the spectrogram and the heard part marked in it."""
     channels = {1: "mono", 2: "stereo"}.get(facts.channels, f"{facts.channels} channels")
-    loudness = [] if facts.lufs is None else [f"{facts.lufs:.0f} LUFS" if facts.lufs > -100 else "silent"]
-    peak = f"peak {facts.peak:.0f} dB" if facts.peak > -100 else "no peak"
+    loudness = [] if facts.lufs is None else [f"{round(facts.lufs)} LUFS" if facts.lufs > -100 else "silent"]
+    peak = f"peak {round(facts.peak)} dB" if facts.peak > -100 else "no peak"
     parts = [length(facts.seconds), channels, peak, *loudness]
     return " · ".join(escape(part) for part in parts).replace("-", "\N{MINUS SIGN}")
 

@@ -13,7 +13,7 @@ SOUND = "Record, drop a file, or pick a starter"
 STARTERS = "Starter sounds"
 SOURCE = "source"
 SOURCE = "source"
-OTHER_FORMATS = "Drop a video or another format: webm, mp4, mov, wma, amr, ..."
+OTHER_FORMATS = "Drop webm, mp4, mov, wma, ..."
 PART = "Part, volume, other formats"
 START = "Start (s)"
 START_INFO = "Where the heard part begins."
@@ -87,6 +87,7 @@ NOTHING_TO_STOP = "Nothing is being made."
 LINE_FULL = "This studio is busy: {ahead} pictures are waiting already. Please try again in a minute."
 OUR_FAULT = "Something went wrong on our side. Your settings are kept; please try again."
 NO_MEMORY = "Not enough memory for {width} x {height} px. Try a smaller size under Fine controls."
+NO_SEED = 'The seed must be a whole number from 0 to {most}, not "{text}".'
 NO_SETTINGS = "{name} holds no Hearsight settings. Drop a PNG that was downloaded here (not a screenshot or a copy)."
 
 # The model's chip

@@ -95,7 +95,7 @@ def build_words_panel() -> WordsPanel:
         return {prompt: text, template: template_of(text), row: gr.Row(visible=False)}
 
     template.input(chosen, template, [prompt, row], **_QUIET)
-    # change and not input: text that is pasted, filled in by a program or restored counts as well
+    # change and not input, which Gradio does not send for the first text that is pasted
     prompt.change(written, prompt, [template, row], trigger_mode="always_last", **_QUIET)
     add.click(added, prompt, [prompt, template, row], **_QUIET)
     return panel

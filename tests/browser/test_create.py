@@ -51,7 +51,7 @@ def say(page: Page, text: str) -> None:
 
 def number(page: Page, name: str, value: float) -> None:
     """Type into the number box of a control."""
-    box = page.locator(f"#{name} input[type=number]")
+    box = page.locator(f"#{name} input[type=number], #{name} textarea, #{name} input[type=text]").first
     box.fill(str(value))
     box.press("Tab")
 
@@ -90,7 +90,7 @@ def test_the_first_click_makes_a_picture(open_page: Open, shoot: Shoot, tmp_path
     assert recipe.prompt == "a photo of A*"
     assert str(recipe.seed) in path.name
     open_fine(page)
-    expect(page.locator("#seed input")).to_have_value(str(recipe.seed))
+    expect(page.locator("#seed textarea, #seed input")).to_have_value(str(recipe.seed))
     expect(page.locator("#about")).to_contain_text(f"seed {recipe.seed}")
 
 
@@ -121,7 +121,7 @@ def test_upload_make_download_and_bring_back(open_page: Open, shoot: Shoot, reco
     expect(fresh.locator("#template label.selected")).to_have_text("A painting of A*")
     expect(fresh.locator("#facts")).to_contain_text("the picture carries it")
     open_fine(fresh)
-    expect(fresh.locator("#seed input")).to_have_value("4321")
+    expect(fresh.locator("#seed textarea, #seed input")).to_have_value("4321")
     expect(fresh.locator("#num_inference_steps input[type=number]")).to_have_value("6")
     shoot(fresh, "restored")
     make(fresh)
@@ -138,6 +138,8 @@ def test_stop_and_start_again(open_page: Open, shoot: Shoot) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 100"))
     expect(page.locator("#make")).to_be_disabled()
+    expect(page.locator("#seed textarea, #seed input")).to_have_value("")
+    page.wait_for_timeout(700)
     shoot(page, "making")
     page.keyboard.press("Escape")
     expect(page.locator("#status")).to_contain_text("Stopped at step")

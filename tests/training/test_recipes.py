@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from studio.sound.clip import Clip
 from studio.training.recipes import TRAINING, Work, run_training
 
 STEPS = {"pocket-vae": 4, "pocket-image": 3, "ear": 25, "adapter": 6, "classifier": 25}
+FOLDERS = ("pocket-vae", "pocket-image-64", "ear", "adapter", "classifier")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,10 @@ def runs(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_recipe_was_tried(runs: Path) -> None:
     assert set(STEPS) == set(TRAINING)
-    for name in STEPS:
+    for name in FOLDERS:
         assert (runs / name / "export").is_dir() and (runs / name / "stats.jsonl").is_file()
-    assert list((runs / "pocket-vae" / "samples").glob("*.jpg")) and list(
-        (runs / "pocket-image" / "samples").glob("*.jpg")
-    )
+    assert list((runs / "pocket-vae" / "samples").glob("*.jpg"))
+    assert list((runs / "pocket-image-64" / "samples").glob("*.jpg"))
 
 
 def test_the_trained_set_makes_a_picture(runs: Path) -> None:
@@ -41,7 +42,7 @@ def test_the_trained_set_makes_a_picture(runs: Path) -> None:
     from studio.recipe import Recipe
 
     recipe = Recipe(
-        model=str(runs / "pocket-image" / "export"),
+        model=str(runs / "pocket-image-64" / "export"),
         adapter=str(runs / "adapter" / "export"),
         seed=1,
         num_inference_steps=2,
@@ -50,6 +51,16 @@ def test_the_trained_set_makes_a_picture(runs: Path) -> None:
     )
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 16_000)).astype(np.float32)
     assert Engine(device="cpu").run(recipe, Clip(noise, 16_000)).images[0].size == (64, 64)
+
+
+def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, tmp_path: Path) -> None:
+    small = runs / "pocket-image-64" / "export"
+    (tmp_path / "pocket-vae").symlink_to(runs / "pocket-vae")
+    work = Work(tiny_data, tmp_path, size=128, init=small)
+    run_training("pocket-image", work, steps=1, batch_size=2)
+    defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
+    assert defaults["native_size"] == 128
+    assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
 
 
 def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from PIL import Image
 from studio.library.png import read_recipe
 from studio.paths import assets_folder
 from studio.sound.write import write_wav
-from studio.ui import build, launch_options
+from studio.ui import build, launch_options, stay_local
 from studio.ui.service import Service
 from tests.models import tone
 
@@ -72,6 +73,15 @@ def test_launch_keeps_everything_here() -> None:
     assert options["max_file_size"] == "50mb"
     assert "server_name" not in options  # this machine only, unless somebody asks for more
     assert "allowed_paths" not in options
+
+
+def test_the_page_asks_no_proxy_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    monkeypatch.delenv("no_proxy", raising=False)
+    stay_local()
+    stay_local()
+    assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+    assert os.environ["no_proxy"] == "127.0.0.1,localhost"
 
 
 def test_one_endpoint_for_programs(service: Service) -> None:

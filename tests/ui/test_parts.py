@@ -41,7 +41,7 @@ VALUES: dict[str, Any] = {
     "gain": 0.0,
     "prompt": "a photo of A*",
     "negative_prompt": "",
-    "seed": 5,
+    "seed": "5",
     "keep_seed": True,
     "count": 1,
     "num_inference_steps": 20,
@@ -72,6 +72,7 @@ def test_a_moved_part_is_kept_inside_the_sound() -> None:
 def test_a_seed_counts_only_when_it_is_kept() -> None:
     assert recipe_of().seed == 5
     assert recipe_of(keep_seed=False).seed is None
+    assert recipe_of(seed=" ").seed is None
 
 
 def test_a_sound_that_was_not_looked_at_yet_is_used() -> None:
@@ -97,7 +98,8 @@ def test_a_restored_picture_keeps_its_own_word(changes: dict[str, Any], carries:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"sound": None}, {"seed": -1}, {"seed": MAX_SEED + 1}, {"width": 100}, {"prompt": "  "}]
+    "changes",
+    [{"sound": None}, {"seed": "-1"}, {"seed": "x"}, {"seed": str(MAX_SEED + 1)}, {"width": 100}, {"prompt": "  "}],
 )
 def test_bad_controls_are_sentences(changes: dict[str, Any]) -> None:
     with pytest.raises(HearsightError):
