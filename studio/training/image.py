@@ -108,7 +108,8 @@ def diffusion_loss(
     alpha = alphas.to(latents.device)[timesteps].view(-1, 1, 1, 1)
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
-    predicted = unet(noisy, timesteps, encoder_hidden_states=hidden).sample.float()
+    dtype = unet.dtype  # a frozen U-Net may be in half precision
+    predicted = unet(noisy.to(dtype), timesteps, encoder_hidden_states=hidden.to(dtype)).sample.float()
     snr = alpha / (1 - alpha).clamp_min(1e-8)
     weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
     return (weight * (predicted - velocity).square()).mean()
@@ -190,6 +191,13 @@ class ImageTask(Task):
         export_model(folder, *parts, self.photos, native_size=self.size)
 
 
+def forget_origin(config: Path) -> None:
+    """Take out of a saved config.json the folder that its model was once loaded from: it is nobody's business."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    values.pop("_name_or_path", None)
+    config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def latent_to_rgb(vae: AutoencoderKL, photos: Photos) -> tuple[list[list[float]], list[float]]:
     """Least-squares linear map from scaled latents to RGB in -1..1, for previews without the decoder: [C][3], [3]."""
     inputs, targets = [], []
@@ -220,6 +228,7 @@ def export_model(
         dtype = module.dtype
         module.half().save_pretrained(folder / name)
         module.to(dtype)
+        forget_origin(folder / name / "config.json")
     tokenizer.save_pretrained(folder / "tokenizer")
     new_scheduler().save_pretrained(folder / "scheduler")
     components = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _VISITOR = re.compile(r"[0-9a-f]{32}")
-_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]+(-[0-9]+)?\.png")
+_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{6}-[0-9]+(-[0-9]+)?\.png")
 
 
 def new_visitor() -> str:
@@ -44,7 +44,8 @@ class Album:
 
     def save(self, image: Image, recipe: Recipe) -> Path:
         """Write a picture with its recipe and say where. The file is complete when this returns."""
-        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{recipe.seed}"
+        # With microseconds, because the small model makes several pictures in one second.
+        stem = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{recipe.seed}"
         path = self.folder / f"{stem}.png"
         for again in range(2, 1000):
             if not path.exists():
