@@ -52,8 +52,13 @@ def say(page: Page, text: str) -> None:
 def number(page: Page, name: str, value: float) -> None:
     """Type into the number box of a control."""
     box = page.locator(f"#{name} input[type=number], #{name} textarea, #{name} input[type=text]").first
-    box.fill(str(value))
-    box.press("Tab")
+    for _ in range(8):  # a control that was just unfolded may still put its own value back once
+        box.fill(str(value))
+        box.press("Tab")
+        page.wait_for_timeout(300)
+        if box.input_value() == str(value):
+            return
+    raise AssertionError(f"{name} does not keep {value}")
 
 
 def open_fine(page: Page) -> None:
