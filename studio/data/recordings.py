@@ -16,10 +16,18 @@ from studio.sound.clip import Clip
 from studio.sound.resample import resample
 
 HELD_OUT = 0.2  # share of the recordings that are never trained on
+# Published under two names, found by correlating the log-mel spectrograms of all pairs of one class (above 0.7): a copy
+# follows its twin. All other such pairs happen to fall on one side.
+COPIES = {
+    "esc10/f3-157149": "antum/rain-medium",
+    "esc50/f4-151242": "esc50/f3-120526",
+    "berklee/door-close": "berklee/door-openclose",
+}
 
 
 def held_out(recording: str) -> bool:
     """Whether a recording belongs to the test split; decided by its name, so it never changes with the data."""
+    recording = COPIES.get(recording, recording)
     return int(hashlib.sha256(recording.encode()).hexdigest()[:8], 16) / 16**8 < HELD_OUT
 
 

@@ -101,7 +101,8 @@ def pocket_image(work: Work) -> Task:
         tokenizer = new_tokenizer(vocabulary(words.nouns))
         text_encoder = new_text_encoder(tokenizer)
         unet = new_unet(text_width=text_encoder.config.hidden_size, latent_channels=vae.config["latent_channels"])
-    return ImageTask(photos, latents, words, vae, tokenizer, text_encoder, unet, work.device)
+    parts = (vae, tokenizer, text_encoder, unet)
+    return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None)
 
 
 def starter_recordings() -> frozenset[str]:

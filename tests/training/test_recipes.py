@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from studio.data.recordings import Sounds, held_out
+from studio.data.recordings import COPIES, Sounds, held_out
 from studio.encoders.pocket import PocketEar
 from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
@@ -79,6 +79,7 @@ def test_splits_go_by_recording() -> None:
     names = [f"source/{number}" for number in range(2000)]
     assert 0.17 < np.mean([held_out(name) for name in names]) < 0.23
     assert [held_out(name) for name in names] == [held_out(name) for name in names]
+    assert {name: held_out(name) for name in COPIES} == {name: held_out(twin) for name, twin in COPIES.items()}
 
 
 def test_the_adapter_leaves_the_image_model_alone(runs: Path, tiny_data: Path) -> None:
