@@ -16,7 +16,7 @@ from studio.sound.clip import Clip
 from studio.sound.resample import resample
 
 HELD_OUT = 0.2  # share of the recordings that are never trained on
-# Published under two names, found by correlating the log-mel spectrograms of all pairs of one class (above 0.7): a copy
+# Published under two names, found by correlating log-mel spectrograms of all pairs of one class (above 0.7): a copy
 # follows its twin. All other such pairs happen to fall on one side.
 COPIES = {
     "esc10/f3-157149": "antum/rain-medium",
