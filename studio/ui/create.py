@@ -31,7 +31,8 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
 
     values: by the names of the panels' `inputs`.  model, adapter: what a recipe that begins here names.
     A restored picture's own word is used until its sound, part or volume is changed: that makes it again exactly.
-    Raises HearsightError when a value is out of its bounds, or when there is no sound and no picture that carries one.
+    Raises HearsightError when a value is out of its bounds, when the sound cannot be used, or when there is neither a
+    sound nor a picture that carries one.
     """
     fields: dict[str, Any] = {
         "prompt": values["prompt"],
@@ -48,6 +49,8 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
         return carried.replace(**fields)
     if sound is None:
         raise HearsightError(words.NO_SOUND)
+    if isinstance(values["facts"], Unusable) and values["facts"].path == sound:
+        raise HearsightError(values["facts"].sentence)
     track = track_of(facts, *part, gain) if facts else Track.of(sound, gain=gain)
     return Recipe(tracks=(track,), model=model, adapter=adapter, **fields)
 
@@ -58,17 +61,6 @@ def _unmoved(carried: Recipe, facts: Look | None, part: tuple[float, float], gai
     if facts is None or track.sha256 != facts.sha256:
         return False
     return same_part(part, part_of(track, facts)) and abs(gain - track.gain) < 0.01
-
-
-def mistakes(**values: Any) -> list[Any]:
-    """What Gradio shows on the control itself before anything is made: one verdict for each input, in their order."""
-    facts, sound = values["facts"], values["sound"]
-    trouble = ""
-    if sound is None and values["carried"] is None:
-        trouble = words.NO_SOUND
-    elif isinstance(facts, Unusable) and facts.path == sound:
-        trouble = facts.sentence
-    return [gr.validate(not (name == "sound" and trouble), trouble) for name in values]
 
 
 @dataclass(frozen=True)
@@ -201,7 +193,7 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
     made = [*picture.changing, tab.fine.seed]
     # No limit here: requests wait in the service's own line, where they can see their place and be stopped.
     work: dict[str, Any] = {"concurrency_limit": None, **_QUIET}
-    making = picture.make.click(tab.made, inputs_kwargs=tab.inputs, outputs=made, validator=mistakes, **work)
+    making = picture.make.click(tab.made, inputs_kwargs=tab.inputs, outputs=made, **work)
     varying = picture.variation.click(tab.varied, [picture.shown, tab.visitor], made, **work)
     for event in (making, varying):  # also after a lost connection, so that Make is never locked
         event.then(picture.unlocked, None, [picture.make, picture.stop], queue=False, **_QUIET)

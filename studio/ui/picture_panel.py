@@ -14,7 +14,7 @@ from studio.recipe import Recipe
 from studio.ui import status, words
 from studio.ui.album import Album, show
 from studio.ui.jobs import Drawing, Loading, Moment, Saved, Stopped, Waiting
-from studio.ui.sounds import Look
+from studio.ui.sounds import Look, Unusable
 
 Updates = dict[Any, Any]
 STRIP_LENGTH = 18
@@ -121,7 +121,7 @@ class PicturePanel:
 
     def placeholder(self, facts: object, shown: Recipe | None) -> Updates:
         """Before the first picture: the sound itself, drawn."""
-        if shown is not None:
+        if shown is not None or isinstance(facts, Unusable):  # what is wrong with a sound stands beside it
             return {self.picture: gr.skip()}
         if not isinstance(facts, Look):
             return {self.line: status.note(words.NO_SOUND_YET)}
