@@ -130,28 +130,40 @@ class AdapterTask(Task):
     def words(self, heard: SoundEmbedding, rows: Tensor) -> Tensor:
         return self.adapter.network(heard.tokens[rows], heard.mask[rows], heard.pooled[rows])
 
-    def alignment(self, words: Tensor, pictures: list[int], template: str) -> Tensor:
-        """Mean squared difference of the text states from the word's end on, in units of their variance."""
-        nouns = [self.vocabulary.nouns[self.vocabulary.pictures[picture]][0] for picture in pictures]
-        said, said_end = self.states(template, nouns, None)
-        ours, our_end = self.states(template, nouns, words)
+    def alignment(self, words: Tensor, candidates: list[list[int]], template: str) -> Tensor:
+        """[K, B] squared difference of the text states from the word's end on, in units of their variance.
+
+        words [B, n, D], candidates [K][B]: the classes whose nouns each word may stand for.
+        """
         span = 6  # the word's end and what follows; later positions are padding and much alike
         steps = torch.arange(span, device=self.device)
-        batch = torch.arange(len(nouns), device=self.device)[:, None]
-        difference = ours[batch, our_end[:, None] + steps] - said[batch, said_end[:, None] + steps]
-        return difference.float().square().mean() / said.float().var()
+        batch = torch.arange(len(words), device=self.device)[:, None]
+        ours, our_end = self.states(template, [""] * len(words), words)
+        after = ours[batch, our_end[:, None] + steps]
+        distances = []
+        for pictures in candidates:
+            nouns = [self.vocabulary.nouns[self.vocabulary.pictures[picture]][0] for picture in pictures]
+            said, said_end = self.states(template, nouns, None)
+            difference = after - said[batch, said_end[:, None] + steps]
+            distances.append(difference.float().square().mean((1, 2)) / said.float().var())
+        return torch.stack(distances)
 
     def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
         rows = torch.multinomial(self.weights, batch_size, replacement=True, generator=generator)
-        pictures = [int(draw.choice(self.targets[int(label)])) for label in self.labels[rows.numpy()]]
         words = self.words(self.heard, rows)
         template = PROMPTS[int(draw.integers(len(PROMPTS)))]
-        aligned = self.alignment(words, pictures, template)
+        # A sound that may be several things goes to the nearest: the mean of three nouns is none of them.
+        choices = [self.targets[int(label)] for label in self.labels[rows.numpy()]]
+        most = max(map(len, choices))
+        candidates = [[each[rank % len(each)] for each in choices] for rank in range(most)]
+        distances = self.alignment(words, candidates, template)
+        nearest = distances.argmin(0).tolist()
+        aligned = distances.amin(0).mean()
         losses = {"loss": aligned, "alignment": aligned.detach()}
         if draw.random() < self.denoising:
             few = min(batch_size, 16)
-            photos = [int(draw.choice(self.rows_of[picture])) for picture in pictures[:few]]
+            photos = [int(draw.choice(self.rows_of[candidates[nearest[i]][i]])) for i in range(few)]
             latents = torch.from_numpy(self.latents.values[np.array(photos)].astype(np.float32)).to(self.device)
             hidden, _ = self.states("a photo of {}", [""] * few, words[:few])
             denoised = diffusion_loss(self.backbone.unet, latents, hidden, self.alphas, generator)
