@@ -93,9 +93,9 @@ def neighbour_sheet(found: list[Neighbour]) -> Image.Image:
     """Those that stand out most first: the picture, its nearest training photo by pixels, and by features."""
     shown: list[tuple[str, Image.Image]] = []
     for one in sorted(found, key=lambda one: one.near)[:SHOWN]:
-        shown.append((f"{one.made.name} {one.near:.2f}", one.made.image))
-        shown.append(("<- pixels", Image.fromarray(one.by_pixels)))
-        shown.append(("<- features", Image.fromarray(one.by_features)))
+        shown.append((one.made.name, one.made.image))
+        shown.append((f"pixels {one.near:.2f}", Image.fromarray(one.by_pixels)))
+        shown.append(("features", Image.fromarray(one.by_features)))
     return captioned_sheet(shown, columns=12, size=96)
 
 

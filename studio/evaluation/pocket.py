@@ -25,6 +25,7 @@ def evaluate_pocket(
     """Score the embedded models; writes ``scores.json`` and the sheets into `out` and returns what it wrote.
 
     parts: names of metrics, none = all; in either case they run in the order of their names, which changes no score.
+    Its "seconds" count a picture for the first metric that asked for it.
     Raises InputError for a part that is not there, and when data or models are missing.
     """
     metrics = {name: METRICS.get(name) for name in sorted(set(parts or METRICS.names()))}

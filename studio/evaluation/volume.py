@@ -62,7 +62,7 @@ def volume(bench: Bench) -> Findings:
         found.append(sure)
         names.append(job.name)
         shown += [
-            (f"{job.name[:7]} {gain:+.0f} {one:.2f}", picture)
+            (f"{job.name[:7]} {gain:g} dB {one:.2f}", picture)
             for gain, one, picture in zip(GAINS, sure, pictures, strict=True)
         ]
     if not found:
@@ -70,7 +70,7 @@ def volume(bench: Bench) -> Findings:
     table = np.stack(found)
     rising = rank_correlation(table)
     scores = [
-        Score(f"volume: probability of the pair at {gain:+.0f} dB", float(mean), len(table))
+        Score(f"volume: probability of the pair at {gain:g} dB", float(mean), len(table))
         for gain, mean in zip(GAINS, table.mean(0), strict=True)
     ]
     share = float((rising > 0).mean())

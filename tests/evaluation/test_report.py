@@ -14,8 +14,8 @@ from PIL import Image
 from studio.cli import main
 from studio.cli.evaluate import COUNTS, table
 from studio.evaluation import METRICS
-from studio.evaluation import bench as bench_module
 from studio.evaluation.bench import Bench, Counts
+from studio.evaluation.paint import paint_text
 from studio.sound.clip import Clip
 
 SHEETS = {"reliability.png", "text.jpg", "sounds.jpg", "nearest.jpg", "volume.jpg", "control.jpg"}
@@ -32,13 +32,12 @@ def test_the_whole_report(
     small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painted: list[tuple[str, int]] = []
-    paint_text = bench_module.paint_text
 
     def counted(backbone: Any, prompt: str, seed: int) -> Image.Image:
         painted.append((prompt, seed))
         return paint_text(backbone, prompt, seed)
 
-    monkeypatch.setattr(bench_module, "paint_text", counted)
+    monkeypatch.setattr("studio.evaluation.bench.paint_text", counted)
     out = tmp_path / "scores"
     command = ["evaluate", "pocket", "--data", str(small_data), "-o", str(out), "--cache", str(tmp_path / "cache")]
     assert main([*command, *FEW]) == 0
