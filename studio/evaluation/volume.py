@@ -62,7 +62,7 @@ def volume(bench: Bench) -> Findings:
         found.append(sure)
         names.append(job.name)
         shown += [
-            (f"{job.name[:7]} {gain:g} dB {one:.2f}", picture)
+            (f"{job.name[:6]} {gain:g} dB {one:.2f}", picture)
             for gain, one, picture in zip(GAINS, sure, pictures, strict=True)
         ]
     if not found:
