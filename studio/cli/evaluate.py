@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from studio.cli import COMMANDS
 from studio.cli.base import Command
 from studio.errors import InputError
+
+# Fields of `studio.evaluation.bench.Counts`, which holds the defaults: importing it here would slow down every --help.
+COUNTS = {
+    "seeds": "pictures of each noun",
+    "per_class": "recordings of each sound that are drawn, at most",
+    "recordings": "recordings that go through each disturbance, at most",
+    "volume_per_class": "recordings of each sound that are drawn at four levels, at most",
+    "nouns": "nouns that are drawn with each word of light, time and colour, at most",
+    "photos": "held-out photos whose nearest training photo gives the scale for copies, at most",
+}
 
 
 @COMMANDS.register("evaluate")
@@ -16,12 +27,20 @@ class Evaluate(Command):
 
     summary = "score the embedded models on sounds and photos they never saw"
     details = (
-        "Prints how often the ear names unheard recordings right, how often the picture classifier recognises\n"
-        "held-out real photos, and how often it recognises generated pictures, also as a ratio to the photos.\n"
-        "Writes scores.json and the sheets text.jpg and sounds.jpg into the output folder."
+        "Prints one table, and writes scores.json and the sheets into the output folder. Its parts:\n"
+        "  ear          how often the ear names unheard recordings right\n"
+        "  robust       the same at other levels and lengths, low-passed, in noise, in a room\n"
+        "  calibration  whether the ear is as sure as it is right; reliability.png\n"
+        "  text         how often pictures of nouns are recognised, beside real photos; text.jpg\n"
+        "  sounds       how often pictures from sounds are; sounds.jpg\n"
+        "  kid          kernel distance of pictures to held-out photos, on our own classifier's features\n"
+        "  copies       whether pictures repeat training photos; nearest.jpg\n"
+        "  volume       whether a louder sound shows more; volume.jpg\n"
+        "  control      whether words of light, time and colour do what they say; control.jpg"
     )
     examples = """
         hearsight evaluate pocket --data sounds-and-photos -o scores
+        hearsight evaluate pocket --data sounds-and-photos -o scores --only ear robust calibration
         hearsight evaluate pocket --data sounds-and-photos -o scores --seeds 16 --per-class 10
     """
 
@@ -30,10 +49,10 @@ class Evaluate(Command):
         parser.add_argument("what", choices=["pocket"], metavar="WHAT", help="pocket: the embedded models")
         parser.add_argument("--data", type=Path, required=True, help="the data folder; the README describes its form")
         parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.json and the sheets")
-        parser.add_argument("--only", choices=["ear", "text", "sounds"], help="score one part instead of all three")
+        parser.add_argument("--only", nargs="+", default=[], metavar="PART", help="score these parts instead of all")
         parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where decoded photos are kept")
-        parser.add_argument("--seeds", type=int, default=4, help="pictures for each noun (default: 4)")
-        parser.add_argument("--per-class", type=int, default=4, help="recordings of each sound, at most (default: 4)")
+        for name, text in COUNTS.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=int, metavar="N", help=text)
 
     @classmethod
     def run(cls, arguments: argparse.Namespace) -> int:
@@ -41,19 +60,25 @@ class Evaluate(Command):
             raise InputError(
                 f"The data folder {arguments.data} is not there. Give a folder as the README describes it."
             )
-        if min(arguments.seeds, arguments.per_class) < 1:
-            raise InputError("--seeds and --per-class must be at least 1.")
-        from studio.evaluation.pocket import PARTS, evaluate_pocket
+        from studio.evaluation.bench import Counts
+        from studio.evaluation.pocket import evaluate_pocket
 
+        given = {name: getattr(arguments, name) for name in COUNTS if getattr(arguments, name) is not None}
         report = evaluate_pocket(
-            arguments.data,
-            arguments.cache,
-            arguments.output,
-            seeds=arguments.seeds,
-            per_class=arguments.per_class,
-            parts=[arguments.only] if arguments.only else PARTS,
+            arguments.data, arguments.cache, arguments.output, counts=Counts(**given), parts=arguments.only
         )
-        width = max(len(score["name"]) for score in report["scores"])
-        for score in report["scores"]:
-            print(f"{score['name']:<{width}}  {score['value']:.3f}  (of {score['count']})")
+        print("\n".join(table(report["scores"])))
         return 0
+
+
+def table(scores: list[dict[str, Any]]) -> list[str]:
+    """One line a score: name, value, deviation of repeated draws, on how many, and whether a goal is met."""
+    width = max((len(score["name"]) for score in scores), default=0)
+    lines = []
+    for score in scores:
+        spread = f"+-{score['deviation']:.3f}" if score["deviation"] is not None else ""
+        line = f"{score['name']:<{width}}  {score['value']:6.3f} {spread:<7}  (of {score['count']})"
+        if score["goal"] is not None:
+            line += f"  goal {score['goal']:g}: {'met' if score['value'] >= score['goal'] else 'missed'}"
+        lines.append(line)
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,11 @@ class Sounds:
     classes: list[str]
 
     @classmethod
-    def load(cls, data: Path, rate: int = 16_000) -> Sounds:
+    def load(cls, data: Path, rate: int = 16_000, keep: Callable[[str], bool] | None = None) -> Sounds:
+        """Decode the sounds; keep: which recordings, by their name (None = all). The classes are those of all."""
         rows = read_index(data / "sounds" / "sounds-train.jsonl")
         classes = sorted({row["sound"] for row in rows})
+        rows = [row for row in rows if keep is None or keep(row["recording"])]
         clips: list[Clip | None] = [None] * len(rows)
         members = read_members(data / "sounds", rows, ".ogg")
         for number, content in tqdm(members, total=len(rows), desc="decoding sounds", unit="sound"):

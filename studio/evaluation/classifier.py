@@ -23,6 +23,16 @@ from studio.paths import assets_folder
 SIZE = 64
 
 
+def shrink(picture: Image.Image) -> np.ndarray:
+    """A picture as the classifier sees it: uint8 [64, 64, 3]."""
+    return np.asarray(picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS))
+
+
+def _to_tensor(small: np.ndarray) -> Tensor:
+    """uint8 [B, 64, 64, 3] -> float32 [B, 3, 64, 64] in -1..1."""
+    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 class Block(nn.Module):
     """Pre-activation residual block; halves both axes when `stride` is 2."""
 
@@ -56,13 +66,21 @@ class PictureClassifier(nn.Module):
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(inside, len(self.classes)))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.body(pictures).mean((2, 3)))
+        return self.head(self.pooled(pictures))
+
+    def pooled(self, pictures: Tensor) -> Tensor:
+        """The penultimate layer: pictures [B, 3, 64, 64] in -1..1 -> [B, last of `channels`], not negative."""
+        return self.body(pictures).mean((2, 3))
+
+    @torch.no_grad()
+    def features(self, small: np.ndarray) -> np.ndarray:
+        """The penultimate layer of uint8 pictures [B, 64, 64, 3]: float32 [B, last of `channels`]."""
+        return self.pooled(_to_tensor(small)).numpy()
 
     @torch.no_grad()
     def probabilities(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """float32 [B, classes]; each picture and its mirror image, averaged."""
-        small = [np.asarray(p.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)) for p in pictures]
-        x = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = _to_tensor(np.stack([shrink(picture) for picture in pictures]))
         both = [self(x), self(x.flip(-1))]
         return (sum(logits.softmax(-1) for logits in both) / 2).numpy()
 

@@ -7,15 +7,12 @@ of them works as a prompt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from studio.data.attributes import COLOURS, LIGHTS, TIMES, Attributes
 
 QUALITIES = ("blurry", "soft", "sharp")
 STYLES = ("photo", "painting", "drawing", "black and white photo")
-LIGHTS = ("dark", "bright")
-TIMES = ("at night", "at sunset", "in daylight")
-COLOURS = ("red", "orange", "brown", "yellow", "green", "turquoise", "blue", "purple", "pink", "grey")
 TEMPLATES = (
     ("a {quality} {style} of {noun}", 0.62),
     ("a {style} of {noun}, {quality}", 0.08),
@@ -38,68 +35,6 @@ EXTRA_WORDS = (
 def quality(side: int) -> str:
     """The word for a source's short side in pixels."""
     return QUALITIES[0] if side <= 64 else QUALITIES[1] if side <= 160 else QUALITIES[2]
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """What was measured in one photo; empty strings where nothing stands out."""
-
-    light: str = ""
-    colour: str = ""
-    time: str = ""
-
-
-def _hue_name(hue: float, value: float) -> str:
-    """Hue in degrees and value 0..1 -> colour word."""
-    if hue < 14 or hue >= 345:
-        return "red"
-    if hue < 42:
-        return "orange" if value > 0.6 else "brown"
-    if hue < 66:
-        return "yellow" if value > 0.5 else "brown"
-    if hue < 160:
-        return "green"
-    if hue < 192:
-        return "turquoise"
-    if hue < 258:
-        return "blue"
-    return "purple" if hue < 295 else "pink"
-
-
-def measure(photo: np.ndarray) -> Attributes:
-    """Light, main colour and time of day of a uint8 [H, W, 3] photo, by fixed thresholds."""
-    step = max(1, photo.shape[0] // 32)
-    rgb = photo[::step, ::step].astype(np.float32) / 255
-    value, low = rgb.max(-1), rgb.min(-1)
-    chroma = value - low
-    luminance = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
-    mean = float(luminance.mean())
-    light = "dark" if mean < 0.27 else "bright" if mean > 0.66 else ""
-    coloured = (chroma > 0.15) & (value > 0.15)
-    colour = ""
-    if coloured.mean() < 0.08:
-        colour = "grey"
-    else:
-        pixels, spread = rgb[coloured], chroma[coloured]
-        r, g, b = pixels.T
-        top = pixels.argmax(-1)
-        hue = np.choose(top, [(g - b) / spread % 6, (b - r) / spread + 2, (r - g) / spread + 4]) * 60
-        counts: dict[str, float] = {}
-        for angle, bright, weight in zip(hue, value[coloured], spread, strict=True):
-            name = _hue_name(float(angle), float(bright))
-            counts[name] = counts.get(name, 0.0) + float(weight)
-        best = max(counts, key=lambda name: counts[name])
-        if counts[best] > 0.5 * sum(counts.values()):
-            colour = best
-    sky = rgb[: max(1, len(rgb) // 3)].reshape(-1, 3).mean(0)
-    time = ""
-    if mean < 0.2:
-        time = "at night"
-    elif sky[0] > sky[2] * 1.45 and sky[0] > 0.35 and mean < 0.6 and colour in ("orange", "red", "pink", "yellow"):
-        time = "at sunset"
-    elif mean > 0.4 and sky[2] > sky[0] * 1.12 and sky.mean() > 0.5:
-        time = "in daylight"
-    return Attributes(light, colour, time)
 
 
 def caption(

@@ -23,13 +23,14 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from studio.backbones.base import ModelDefaults
 from studio.backbones.stable_diffusion import StableDiffusion
+from studio.data.attributes import Attributes, measure
 from studio.data.photos import Photos
 from studio.data.shards import Vocabulary
 from studio.device import pick_device
 from studio.evaluation.paint import paint_text
 from studio.evaluation.sheets import save_grid
 from studio.training.autoencoder import to_tensor
-from studio.training.captions import Attributes, caption, measure
+from studio.training.captions import caption
 from studio.training.latents import Latents
 from studio.training.loop import Task
 

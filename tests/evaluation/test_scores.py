@@ -11,18 +11,12 @@ from PIL import Image
 
 from studio.data.photos import Photos
 from studio.data.shards import Vocabulary
+from studio.evaluation.bench import Made, photo_prompt, recognised, score_photos
 from studio.evaluation.classifier import PictureClassifier
-from studio.evaluation.pocket import (
-    Made,
-    Score,
-    class_mean,
-    recognised,
-    score_photos,
-    score_sounds,
-    score_text,
-    shares,
-)
+from studio.evaluation.scores import Score, class_mean, shares, spread
 from studio.evaluation.sheets import captioned_sheet, save_grid
+from studio.evaluation.sounds import score_sounds
+from studio.evaluation.text import score_text
 
 GREY = Image.new("RGB", (32, 32), "grey")
 YARDSTICK = Score("real photos", 0.8, 10)
@@ -40,6 +34,15 @@ def test_small_classes_count_as_much_as_large_ones() -> None:
     hits, names = [True] * 9 + [False], ["sea"] * 9 + ["fire"]
     assert class_mean(hits, names) == 0.5
     assert shares(hits, names) == {"sea": 1.0, "fire": 0.0}
+
+
+def test_spread_takes_from_everywhere() -> None:
+    assert spread(range(10), 4) == [0, 3, 6, 9]
+    assert spread("abc", 5) == ["a", "b", "c"] and spread(range(10), 1) == [0]
+
+
+def test_prompts_have_their_article() -> None:
+    assert [photo_prompt(noun) for noun in ("airplane", "sea")] == ["a photo of an airplane", "a photo of a sea"]
 
 
 def test_text_score_is_a_ratio_to_real_photos() -> None:

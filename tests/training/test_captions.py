@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from studio.training.captions import Attributes, caption, measure, quality, vocabulary
+from studio.data.attributes import Attributes, measure
+from studio.training.captions import caption, quality, vocabulary
 from studio.training.text import MAX_TOKENS, new_text_encoder, new_tokenizer
 
 NOUNS = {"sea": ["sea", "ocean"], "city_street": ["city street", "street"], "lawn_mower": ["lawn mower"]}
