@@ -1,7 +1,8 @@
 """Trains the ear to name sounds. Splits go by recording: pieces of one recording are alike.
 
 Augmentation stands for other rooms, microphones and distances: gain, a second sound mixed in with its share of the
-label (between-class learning, Tokozume et al. 2018), low-pass, cropping and rolling in time, masked bands and frames.
+label (between-class learning, Tokozume et al. 2018), reverberation, pink noise, low-pass, cropping down to half a
+second and rolling in time, masked bands and frames.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchaudio.functional as AF
 from torch import Tensor
 
 from studio.data.recordings import Sounds, held_out
 from studio.encoders.pocket import PocketEar
 from studio.training.loop import Task
+
+LENGTHS = (0.15, 0.2, 0.2, 0.2, 0.25)  # how often pieces of 1, 2, 3, 4 and 5 s are drawn
+IN_A_ROOM = 0.3
+IN_NOISE = 0.3
 
 
 class EarTask(Task):
@@ -53,8 +59,10 @@ class EarTask(Task):
         rows = self.train_rows[
             torch.multinomial(self.weights, 2 * batch_size, replacement=True, generator=generator).numpy()
         ]
-        length = int(draw.choice([2.0, 3.0, 4.0, 5.0], p=[0.15, 0.2, 0.3, 0.35]) * self.ear.sample_rate)
-        waves = torch.stack([self.piece(int(row), length, draw) for row in rows])
+        length = int(draw.choice([1.0, 2.0, 3.0, 4.0, 5.0], p=LENGTHS) * self.ear.sample_rate)
+        # Half a second reaches the network as the same half twice: so does the ear with what is shorter than 1 s.
+        part = length // 2 if length == self.ear.sample_rate and draw.random() < 0.5 else length
+        waves = torch.stack([self.piece(int(row), part, draw) for row in rows]).repeat(1, length // part)
         # Equal loudness first, so that the mixing share is the share in what is heard.
         waves = waves / waves.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-4) * 0.1
         labels = F.one_hot(torch.from_numpy(self.sounds.labels[rows]), len(self.sounds.classes)).float()
@@ -62,6 +70,7 @@ class EarTask(Task):
         share = torch.maximum(share, 1 - share)[:, None]
         first, second = waves.chunk(2)
         mixed = (share * first + (1 - share) * second) / (share.square() + (1 - share).square()).sqrt()
+        mixed = self.surroundings(mixed, draw, generator)
         target = share * labels[:batch_size] + (1 - share) * labels[batch_size:]
         gain = torch.from_numpy(10 ** (draw.uniform(-30, 12, batch_size) / 20)).float()[:, None]
         mixed = mixed * gain + torch.randn(mixed.shape, generator=generator) * gain * 10 ** (-draw.uniform(2.2, 4.5))
@@ -70,6 +79,25 @@ class EarTask(Task):
         logits = self.ear.network(mel)[2].float()
         loss = F.cross_entropy(logits, target.to(self.device), label_smoothing=0.05)
         return {"loss": loss}
+
+    def surroundings(self, waves: Tensor, draw: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Some of the sounds [B, N] in a room (RT60 0.2 to 1.5 s), some in pink noise (5 to 30 dB below them)."""
+        waves = waves.clone()
+        count, rate = waves.shape[1], self.ear.sample_rate
+        for row in np.flatnonzero(draw.random(len(waves)) < IN_A_ROOM):
+            seconds = draw.uniform(0.2, 1.5)
+            time = torch.arange(int(seconds * rate)) / rate
+            response = torch.randn(len(time), generator=generator) * 10 ** (-3 * time / seconds)  # -60 dB at RT60
+            response /= response.square().sum().sqrt()
+            response[0] = 10 ** (draw.uniform(-6, 9) / 20)  # the direct sound, near or far
+            wet = AF.fftconvolve(waves[row], response)[:count]
+            waves[row] = wet * (waves[row].square().mean() / wet.square().mean().clamp_min(1e-12)).sqrt()
+        frequency = torch.fft.rfftfreq(count, 1 / rate).clamp_min(20.0)
+        for row in np.flatnonzero(draw.random(len(waves)) < IN_NOISE):
+            noise = torch.fft.irfft(torch.fft.rfft(torch.randn(count, generator=generator)) / frequency.sqrt(), count)
+            level = (waves[row].square().mean() / noise.square().mean()).sqrt() * 10 ** (-draw.uniform(5, 30) / 20)
+            waves[row] += level * noise
+        return waves
 
     def mask(self, mel: Tensor, draw: np.random.Generator) -> Tensor:
         """Low-pass, two masked bands and two masked stretches for each sound, at the level of its quiet parts."""
