@@ -1,8 +1,8 @@
 """Trains the ear to name sounds. Splits go by recording: pieces of one recording are alike.
 
 Augmentation stands for other rooms, microphones and distances: gain, a second sound mixed in with its share of the
-label (between-class learning, Tokozume et al. 2018), reverberation, pink noise, low-pass, cropping down to half a
-second and rolling in time, masked bands and frames.
+label (between-class learning, Tokozume et al. 2018), reverberation, pink noise, silence before or after, low-pass, cropping
+down to half a second and rolling in time, masked bands and frames.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from studio.training.loop import Task
 LENGTHS = (0.15, 0.2, 0.2, 0.2, 0.25)  # how often pieces of 1, 2, 3, 4 and 5 s are drawn
 IN_A_ROOM = 0.3
 IN_NOISE = 0.3
+IN_SILENCE = 0.2
 
 
 class EarTask(Task):
@@ -74,6 +75,9 @@ class EarTask(Task):
         target = share * labels[:batch_size] + (1 - share) * labels[batch_size:]
         gain = torch.from_numpy(10 ** (draw.uniform(-30, 12, batch_size) / 20)).float()[:, None]
         mixed = mixed * gain + torch.randn(mixed.shape, generator=generator) * gain * 10 ** (-draw.uniform(2.2, 4.5))
+        for row in np.flatnonzero(draw.random(batch_size) < IN_SILENCE):  # true silence, so after all noise
+            silent = int(length * draw.uniform(0.02, 0.4))
+            mixed[row, slice(0, silent) if draw.random() < 0.5 else slice(length - silent, length)] = 0
         mel = self.ear.mel(mixed.to(self.device))
         mel = self.mask(mel, draw)
         logits = self.ear.network(mel)[2].float()
