@@ -24,6 +24,8 @@ from studio.sound.window import choose_window, cut
 Clips = Clip | Sequence[Clip | None] | None
 """Sounds instead of the files that the tracks name: one, or one for each track, None = its file."""
 
+_NOTHING = -150.0  # dB, where a preview may stop: weights may be as small as a float
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -92,7 +94,7 @@ def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
     else:
         for sound in heard:
             refuse_silence(sound.clip)
-        powers = [10 * math.log10(weight) for weight in weights if weight > 0]
+        powers = [max(10 * math.log10(weight), _NOTHING) for weight in weights if weight > 0]
         clip = mix([apply_gain(sound.clip, power) for sound, power in zip(heard, powers, strict=True)])
     refuse_silence(clip)
     return Scene(
@@ -154,7 +156,7 @@ def _alone(sound: Sound) -> Sound:
 
 
 def _one_each(clips: Clips, count: int) -> list[Clip | None]:
-    given = [None] * count if clips is None else [clips] if isinstance(clips, Clip) else list(clips)
+    given: list[Clip | None] = [clips] if isinstance(clips, Clip) else list(clips or [None] * count)
     if len(given) != count:
         raise InputError(
             f"The recipe has {count} tracks, but {len(given)} sounds were given: give one for each track."

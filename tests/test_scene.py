@@ -93,6 +93,8 @@ def test_a_morph_lies_between(engine: Engine, recipe: Recipe) -> None:
     for label, share in heard.scene.labels:
         assert share == pytest.approx(0.75 * shares[0][label] + 0.25 * shares[1][label])
     assert [share for _, share in heard.scene.labels] == sorted((s for _, s in heard.scene.labels), reverse=True)
+    hardly = recipe.replace(join="morph", weights=(1e-30, 100))
+    np.testing.assert_allclose(engine.scene(hardly, clips).samples, clips[1].samples, atol=1e-6)
     muted = recipe.replace(tracks=(*TWO, Track(mute=True)), join="morph", weights=(3, 1, 50))
     assert engine.hear_scene(muted, [*clips, noise()], "tiny-ear").scene == heard.scene
 

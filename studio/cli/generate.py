@@ -73,8 +73,8 @@ class Generate(Command):
         seconds = result.timings["total"]
         print(f"Heard: {heard}. Seed {result.seeds[0]}, {seconds:.1f} s.", file=sys.stderr)
         if len(recipe.tracks) > 1:
-            for track, one in zip(result.recipe.tracks, result.heard_tracks, strict=True):
-                print(f"  {track.name}: {in_words(one)}", file=sys.stderr)
+            for track, alone in zip(result.recipe.tracks, result.heard_tracks, strict=True):
+                print(f"  {track.name}: {in_words(alone)}", file=sys.stderr)
         for file in files:
             print(file)
         return 0

@@ -91,7 +91,8 @@ def test_sums_are_sums_and_peaks_are_limited(tone: Tone) -> None:
 
 def test_rates_and_channels_are_made_alike(tone: Tone) -> None:
     joined = mix([tone(rate=16_000, amplitude=0.2), tone(rate=44_100, amplitude=0.2)])
-    assert (joined.rate, joined.channels, joined.seconds) == (44_100, 1, pytest.approx(1.0))
+    assert (joined.rate, joined.channels) == (44_100, 1)
+    assert joined.seconds == pytest.approx(1.0)
     np.testing.assert_allclose(
         joined.samples[0, 4000:-4000], tone(rate=44_100, amplitude=0.4).samples[0, 4000:-4000], atol=1e-3
     )
