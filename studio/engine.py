@@ -24,13 +24,14 @@ from studio.diffusion.loop import denoise, initial_noise
 from studio.diffusion.preview import preview
 from studio.diffusion.prompt import embed, has_word
 from studio.errors import HearsightError, InputError
-from studio.hearing import Hearing, Sound, prepare_sound
+from studio.hearing import Hearing
 from studio.models import Models, check_size, settled_names
 from studio.recipe import MAX_SEED, Recipe, Track
-from studio.result import Heard, Result, Step
+from studio.result import Heard, HeardScene, Result, Step
+from studio.scene import Clips, Scene, prepare_scene, prepare_sound
 from studio.sound.clip import Clip
 from studio.versions import differences, versions
-from studio.word import pack_word, unpack_word
+from studio.word import blend_words, pack_word, unpack_word
 
 Value = TypeVar("Value")
 
@@ -59,19 +60,32 @@ class Engine:
             prepared = prepare_sound(sound if isinstance(sound, Track) else Track.of(sound))
         return self._hearing.listen(prepared, encoder)[1]
 
-    def run(self, recipe: Recipe, clip: Clip | None = None) -> Result:
+    def hear_scene(self, recipe: Recipe, clip: Clips = None, encoder: str = "pocket") -> HeardScene:
+        """What the ear hears in all sounds of a recipe, and in each alone. Raises InputError as `stream` does."""
+        return self._hearing.listen_to_scene(prepare_scene(recipe, clip), encoder)[1]
+
+    def scene(self, recipe: Recipe, clip: Clips = None) -> Clip:
+        """The joined sound of a recipe, sample by sample what the ear hears; no model is loaded for it.
+
+        Of a morph, whose tracks the ear hears one by one, it is a preview: all together, each at its share of the
+        power. clip and errors: as in `stream`.
+        """
+        return prepare_scene(recipe, clip).clip
+
+    def run(self, recipe: Recipe, clip: Clips = None) -> Result:
         """The last item of `stream`."""
         for item in self.stream(recipe, clip):
             if isinstance(item, Result):
                 return item
         raise HearsightError("The engine ended without a result. Please report this.")
 
-    def stream(self, recipe: Recipe, clip: Clip | None = None) -> Iterator[Step | Result]:
+    def stream(self, recipe: Recipe, clip: Clips = None) -> Iterator[Step | Result]:
         """Make the recipe's pictures, one after the other: a Step after each denoising step, then one Result.
 
-        clip: the sound, instead of the file that the recipe's track names; the track's part and gain still apply.
-        With neither, the recipe must carry its word. Closing the iterator stops the work; while it waits, nothing of
-        the model is held or changed. Raises InputError when the recipe, the sound or the model cannot be used.
+        clip: the sound, instead of the file that the recipe's track names, or one (or None) for each of several
+        tracks; the track's part, room, gain and place still apply. With neither, the recipe must carry its word.
+        Closing the iterator stops the work; while it waits, nothing of the model is held or changed.
+        Raises InputError when the recipe, the sound or the model cannot be used.
         """
         clock = _Clock(recipe.count)
         order = self._prepare(recipe, clip, clock)
@@ -105,37 +119,38 @@ class Engine:
             recipes=[recipe.replace(seed=seed, count=1) for seed in seeds],
             seeds=seeds,
             timings=clock.timings(),
-            heard=heard.labels if heard else [],
-            window=heard.window if heard else None,
-            lufs=heard.lufs if heard else None,
+            heard=heard.scene.labels if heard else [],
+            window=heard.scene.window if heard else None,
+            lufs=heard.scene.lufs if heard else None,
             warnings=order.warnings,
+            heard_tracks=heard.tracks if heard else [],
         )
 
-    def _prepare(self, recipe: Recipe, clip: Clip | None, clock: _Clock) -> _Order:
+    def _prepare(self, recipe: Recipe, clip: Clips, clock: _Clock) -> _Order:
         """Everything before the first step: check, listen, load, and fill what the recipe leaves open."""
         if not has_word(recipe.prompt):
             raise InputError(
                 "Your prompt has no A*, so the sound would not be used. Add A* where the sound belongs, "
                 'for example "a photo of A*".'
             )
-        sound: Sound | None = None
+        scene: Scene | None = None
         if clip is not None or recipe.word is None:  # a bad sound is refused before seconds are spent on loading
-            track = recipe.tracks[0] if recipe.tracks else Track()
-            sound = prepare_sound(track, clip)
+            scene = prepare_scene(recipe, clip)
             clock.lap("sound")
         backbone = self._models.backbone(recipe.model)
         clock.lap("load")
-        heard: Heard | None = None
-        if sound is None:
+        heard: HeardScene | None = None
+        if scene is None:
             packed = _filled(recipe.word)
         else:
             adapter = self._models.adapter(recipe.model, recipe.adapter)
-            embedding, heard = self._hearing.listen(sound, adapter.encoder)
-            packed = pack_word(adapter.condition(embedding).word[0].detach().float().cpu().numpy())
+            meanings, heard = self._hearing.listen_to_scene(scene, adapter.encoder)
+            words = [adapter.condition(one).word[0].detach().float().cpu().numpy() for one, _ in meanings]
+            packed = pack_word(blend_words(words, [weight for _, weight in meanings]))
             clock.lap("hear")
         defaults = backbone.defaults
         resolved = recipe.replace(
-            tracks=recipe.tracks if sound is None else (sound.track,),
+            tracks=recipe.tracks if scene is None else scene.tracks,
             negative_prompt=_given(recipe.negative_prompt, defaults.negative_prompt),
             seed=_given(recipe.seed, secrets.randbelow(MAX_SEED + 1)),
             num_inference_steps=_given(recipe.num_inference_steps, defaults.num_inference_steps),
@@ -160,7 +175,7 @@ class _Order:
     recipe: Recipe
     backbone: Backbone
     word: torch.Tensor
-    heard: Heard | None
+    heard: HeardScene | None
     warnings: list[str]
 
 

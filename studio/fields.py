@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic.fields import FieldInfo
 
 from studio.errors import InputError
 
 # Pydantic's way of beginning a message, and ours.
-_RULES = (("Input should be", "it must be"), ("String should", "it should"), ("Tuple should", "it should"))
+_RULES = (
+    ("Input should be", "it must be"),
+    ("String should", "it should"),
+    ("Tuple should", "it should"),
+    (" after validation", ""),
+)
 
 
 def setting(default: Any, help: str, *, step: float | None = None, unit: str | None = None, **bounds: Any) -> Any:
@@ -21,15 +28,26 @@ def setting(default: Any, help: str, *, step: float | None = None, unit: str | N
 
 
 class Strict(BaseModel):
-    """Frozen, no unknown fields, no NaN; every refusal is one InputError sentence."""
+    """Frozen, no unknown fields, no NaN; every refusal is one InputError sentence.
+
+    left_out: fields that are not written while they have their default. A field that came after the first version
+        stands here, so that what does not use it is written byte for byte as it always was.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    left_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(_sentence(type(self), error)) from None
+
+    @model_serializer(mode="wrap")
+    def _as_always(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in self.left_out if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in handler(self).items() if name not in unused}
 
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some fields changed (pydantic's `model_copy` would not validate)."""
@@ -39,7 +57,11 @@ class Strict(BaseModel):
 
 @dataclass(frozen=True)
 class Setting:
-    """One field as a control. kind is int, float or str; minimum and maximum are inclusive, None = no bound."""
+    """One field as a control. kind is int, float, str or bool; minimum and maximum are inclusive, None = no bound.
+
+    choices: the only values of a str, in their order; empty = any.
+    several: whether the field takes a list of such values; bounds are each value's.
+    """
 
     name: str
     kind: type
@@ -50,30 +72,50 @@ class Setting:
     maximum: float | None
     step: float | None
     unit: str | None
+    choices: tuple[str, ...] = ()
+    several: bool = False
 
 
 def settings(model: type[BaseModel]) -> dict[str, Setting]:
-    """The int, float and str fields of a model, by name, in the order of their declaration."""
+    """The int, float, str and bool fields of a model, and lists of them, by name, in the order of declaration."""
     found = {}
     for name, field in model.model_fields.items():
-        choices = getattr(field.annotation, "__args__", (field.annotation,))
-        kinds = [choice for choice in choices if choice in (int, float, str)]
-        if len(kinds) != 1 or field.default_factory is not None:
-            continue  # a list, a dictionary, a fixed version: not something one control sets
-        bounds = {key: getattr(mark, key) for mark in field.metadata for key in ("ge", "le") if hasattr(mark, key)}
+        options = set(get_args(field.annotation)) if _is_union(field.annotation) else {field.annotation}
+        kinds = options - {type(None)}
+        if len(kinds) != 1:
+            continue
+        (kind,), marks = kinds, field.metadata
+        several = get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
+        if several:
+            kind = get_args(kind)[0]
+            if get_origin(kind) is Annotated:
+                kind, about = get_args(kind)
+                marks = about.metadata if isinstance(about, FieldInfo) else [about]
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        if choices and all(isinstance(choice, str) for choice in choices):
+            kind = str
+        if kind not in (int, float, str, bool):
+            continue  # a dictionary, other models, a fixed version: not something one control sets
+        bounds = {key: getattr(mark, key) for mark in marks for key in ("ge", "le") if hasattr(mark, key)}
         extra = cast(Mapping[str, Any], field.json_schema_extra or {})
         found[name] = Setting(
             name=name,
-            kind=cast(type, kinds[0]),
+            kind=cast(type, kind),
             default=field.default,
-            optional=type(None) in choices,
+            optional=type(None) in options,
             help=field.description or "",
             minimum=bounds.get("ge"),
             maximum=bounds.get("le"),
             step=extra.get("step"),
             unit=extra.get("unit"),
+            choices=choices,
+            several=several,
         )
     return found
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

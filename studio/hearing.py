@@ -1,59 +1,19 @@
-"""The listening half of the engine: a track or a Clip -> what the ear understood of it, cached by content."""
+"""The listening half of the engine: a track or a scene -> what the ear understood of it, cached by content."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from studio.encoders import ENCODERS
 from studio.encoders.base import Encoder, SoundEmbedding
-from studio.errors import InputError
 from studio.recipe import Track
-from studio.result import Heard
-from studio.sound.clip import MIN_SECONDS, Clip
-from studio.sound.decode import read_clip
-from studio.sound.loudness import apply_gain, lufs, refuse_silence
-from studio.sound.window import choose_window, cut
+from studio.result import Heard, HeardScene
+from studio.scene import Scene, Sound, digest
+from studio.sound.loudness import lufs
 
 _REMEMBERED = 32  # sounds; an embedding is some hundred kilobytes
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A sound ready for the ear.
-
-    clip: the part that is heard, with its gain.  seconds: of the whole sound, before the cut.
-    track: where it came from, with name, digest, start and duration filled: it cuts out the same samples again.
-    """
-
-    clip: Clip
-    seconds: float
-    track: Track
-
-
-def prepare_sound(track: Track, clip: Clip | None = None) -> Sound:
-    """Read the track's file (unless its sound is given as `clip`), choose its part, set its gain.
-
-    Raises InputError when there is no sound, when it cannot be read, when the part is outside it, or silent.
-    """
-    if clip is None:
-        if track.path is None:
-            called = f"sound {track.name!r} is not on this machine" if track.name else "recipe names no sound"
-            raise InputError(f"The {called}. Give a recording or a sound file.")
-        clip = read_clip(track.path)
-        with open(track.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    else:
-        digest = _digest(clip)
-    start, end = choose_window(clip, track.start, track.duration)
-    # Rounded before use and not after, so that the resolved times are the ones that were used.
-    start, duration = round(start, 6), max(round(end - start, 6), MIN_SECONDS)
-    part = apply_gain(cut(clip, start, duration), track.gain)
-    refuse_silence(part)
-    name = track.name or clip.name[-255:]
-    return Sound(part, clip.seconds, track.replace(name=name, sha256=digest, start=start, duration=duration))
 
 
 class Hearing:
@@ -75,7 +35,7 @@ class Hearing:
     def listen(self, sound: Sound, encoder: str) -> tuple[SoundEmbedding, Heard]:
         """What the ear called `encoder` makes of one sound (B = 1), and the same in words."""
         ear = self.ear(encoder)
-        key = (encoder, _digest(sound.clip))
+        key = (encoder, digest(sound.clip))
         with self._lock:  # around the ear itself: two requests for one sound listen to it once
             if key not in self._embeddings:
                 self._embeddings[key] = ear.encode([sound.clip])
@@ -84,13 +44,37 @@ class Hearing:
             self._embeddings.move_to_end(key)
             embedding = self._embeddings[key]
         probabilities = ear.probabilities(embedding)[0].tolist()
-        labels = sorted(zip(ear.labels, probabilities, strict=True), key=lambda pair: -pair[1])
+        labels = _best_first(zip(ear.labels, probabilities, strict=True))
         start, duration = sound.track.start or 0.0, sound.track.duration or 0.0
         return embedding, Heard(labels, sound.seconds, lufs(sound.clip), (start, start + duration))
 
+    def listen_to_scene(self, scene: Scene, encoder: str) -> tuple[list[tuple[SoundEmbedding, float]], HeardScene]:
+        """What the ear makes of a scene: the embeddings (B = 1) that make up its word, each with its weight, and all
+        in words. The weights add up to 1; only a morph has more than one.
+        """
+        heard = [None if sound is None else self.listen(sound, encoder) for sound in scene.alone]
+        alone = [one for one in heard if one is not None]
+        tracks = [None if one is None else one[1] for one in heard]
+        whole = Sound(scene.clip, scene.clip.seconds, Track(start=0.0, duration=scene.clip.seconds))
+        sounding = [sound for sound in scene.alone if sound is not None]
+        if len(sounding) == 1 and sounding[0].clip is scene.clip:  # one sound: its own part and length are said
+            return [(alone[0][0], 1.0)], HeardScene(alone[0][1], tracks)
+        if scene.weights is None:
+            embedding, together = self.listen(whole, encoder)
+            return [(embedding, 1.0)], HeardScene(together, tracks)
+        weights = [weight for weight in scene.weights if weight > 0]
+        labels = _weighted_mean([one[1].labels for one in alone], weights)
+        preview = Heard(labels, scene.clip.seconds, lufs(scene.clip), (0.0, scene.clip.seconds))
+        return [(one[0], weight) for one, weight in zip(alone, weights, strict=True)], HeardScene(preview, tracks)
 
-def _digest(clip: Clip) -> str:
-    """Of the samples, their shape and their rate: the content of a sound, whatever file it came from."""
-    total = hashlib.sha256(f"{clip.rate}:{clip.samples.shape}".encode())
-    total.update(clip.samples.tobytes())
-    return total.hexdigest()
+
+def _weighted_mean(heard: Sequence[list[tuple[str, float]]], weights: Sequence[float]) -> list[tuple[str, float]]:
+    mean = dict.fromkeys((label for label, _ in heard[0]), 0.0)
+    for labels, weight in zip(heard, weights, strict=True):
+        for label, probability in labels:
+            mean[label] += weight * probability
+    return _best_first(mean.items())
+
+
+def _best_first(labels: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(labels, key=lambda pair: -pair[1])

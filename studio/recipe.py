@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from studio.errors import InputError
 from studio.fields import Strict, setting
@@ -18,10 +18,17 @@ from studio.word import unpack_word
 
 MAX_SEED = 2**31 - 1
 MAX_PROMPT = 2000  # characters; the text encoder's own limit, in tokens, is checked when the prompt is used
+MAX_TRACKS = 8
+
+Room = Literal["dry", "living-room", "stairwell", "concert-hall", "church", "cathedral"]
+Join = Literal["mix", "sequence", "morph"]
+Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class Track(Strict):
-    """One sound of a recipe: where it comes from, which part of it is heard, how loud."""
+    """One sound of a recipe: where it comes from, which part is heard, how loud, where it stands, in which room."""
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"pan", "mute", "solo", "room"})
 
     path: str | None = setting(None, "The sound file on this machine; never written into a picture.")
     name: str = setting("", "The file's name, without its folder.", max_length=255)
@@ -33,6 +40,10 @@ class Track(Strict):
         None, "How long the heard part is; empty = at most 10 s.", ge=0.05, le=1800, step=0.1, unit="s"
     )
     gain: float = setting(0.0, "Louder or softer, before the ear hears it.", ge=-60, le=40, step=0.5, unit="dB")
+    pan: float = setting(0.0, "Where it stands: -1 is left, 0 the middle, 1 right.", ge=-1, le=1, step=0.05)
+    mute: bool = setting(False, "Whether it is silenced; this also counts when it is soloed.")
+    solo: bool = setting(False, "Whether it is heard alone, together with other soloed ones.")
+    room: Room = setting("dry", "The room it sounds in.")
 
     @classmethod
     def of(cls, path: str | Path, **fields: Any) -> Self:
@@ -41,10 +52,21 @@ class Track(Strict):
 
 
 class Recipe(Strict):
-    """What to make. Fields that are None are filled by the engine; a resolved recipe replays byte for byte."""
+    """What to make. Fields that are None are filled by the engine; a resolved recipe replays byte for byte.
+
+    join: "mix" adds the tracks in the air, all from the beginning; "sequence" plays one after the other; "morph" hears
+    each alone and goes between their meanings.  weights: of a morph, one for each track, muted ones included; only
+    their ratios count, and None means equal. They are kept but not used by the other ways to join.
+    """
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"join", "weights"})
 
     version: Literal[1] = setting(1, "The form of this recipe.")
-    tracks: tuple[Track, ...] = setting((), "The sound; not needed when the word is carried.", max_length=1)
+    tracks: tuple[Track, ...] = setting((), "The sounds; not needed when the word is carried.", max_length=MAX_TRACKS)
+    join: Join = setting("mix", "How several sounds become one: together, one after the other, or between meanings.")
+    weights: tuple[Weight, ...] | None = setting(
+        None, "How much each sound counts in a morph; empty = all the same.", step=0.05
+    )
     prompt: str = setting(
         "a photo of A*",
         "What to make; A* stands for the sound, anywhere, several times, also weighted: (A*:1.3).",
@@ -89,6 +111,24 @@ class Recipe(Strict):
         if word is not None:
             unpack_word(word)
         return word
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_fit_the_tracks(cls, weights: tuple[float, ...] | None, info: ValidationInfo) -> Any:
+        tracks = info.data.get("tracks")
+        if weights is None or tracks is None:
+            return weights
+        if len(weights) != len(tracks):
+            raise ValueError(f"it must hold one weight for each of the {len(tracks)} tracks")
+        if not sum(weights):
+            raise ValueError("at least one weight must be above 0")
+        return weights
+
+    @property
+    def audible(self) -> tuple[bool, ...]:
+        """For each track whether it sounds: not muted, and soloed when any track is, as on a mixing desk."""
+        solo = any(track.solo for track in self.tracks)
+        return tuple(not track.mute and (track.solo or not solo) for track in self.tracks)
 
     @property
     def resolved(self) -> bool:

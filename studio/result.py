@@ -44,6 +44,20 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class HeardScene:
+    """What the ear heard in all sounds of a recipe.
+
+    scene: in the joined sound. Of a morph, which has none, the weighted mean of the tracks' probabilities; its lufs
+        and seconds are those of the preview that `Engine.scene` gives.
+    tracks: in each track alone, as if it was soloed; None for one that does not sound (muted, silent, or without
+        weight in a morph).
+    """
+
+    scene: Heard
+    tracks: list[Heard | None]
+
+
+@dataclass(frozen=True)
 class Result:
     """The finished pictures of one request.
 
@@ -51,6 +65,7 @@ class Result:
     (its seed, count 1), which is what its PNG carries.  seeds: one per picture.
     timings: seconds by stage ("load", "hear", "prompt", "draw", "total").
     heard, window, lufs: what the ear heard, as in Heard; empty, None and None when the recipe carried its word.
+    heard_tracks: the same for each track, as in HeardScene; empty when the recipe carried its word.
     warnings: sentences about things that may make the picture differ from the one the recipe was made for.
     """
 
@@ -63,3 +78,4 @@ class Result:
     window: tuple[float, float] | None = None
     lufs: float | None = None
     warnings: list[str] = field(default_factory=list)
+    heard_tracks: list[Heard | None] = field(default_factory=list)

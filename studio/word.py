@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import InputError
@@ -43,3 +44,34 @@ def unpack_word(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     if not np.isfinite(vectors).all():
         raise InputError("The word in this recipe is damaged: it holds values that are not finite numbers.")
     return vectors
+
+
+def blend_words(
+    words: Sequence[np.ndarray[Any, np.dtype[np.float32]]], weights: Sequence[float]
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The word between several words: float32 [n, D] each, and the result. weights: at least 0, one a word; only their
+    ratios count. Where one has all the weight, the result is that word, bit for bit.
+
+    Spherical: each of the n vectors gets the weighted mean of the words' directions as its direction, and the weighted
+    mean of their lengths as its length. Linear would not do. A word's length says how sure the ear was: of the starter
+    sounds, 21.7 for waves that it names with 0.97 and 7.7 for the train that it cannot name (0.09); and different
+    sounds stand nearly at right angles (cosine 0.07 in the median of all pairs). The linear middle of two of them is
+    therefore 26 % shorter than they are (up to 34 %), so it would say "hardly anything" instead of "both", and the
+    longer word would decide its direction: that of waves and train stands 19 degrees from the waves and 69 from the
+    train. Between two words ours goes along the great circle, and at equal weights it is half-way.
+    """
+    import numpy as np
+
+    shares = [weight / sum(weights) for weight in weights]
+    if 1.0 in shares:
+        return words[shares.index(1.0)]
+    stack = np.stack(words).astype(np.float64)  # [words, n, D]
+    share = np.array(shares)[:, None, None]
+    lengths = np.linalg.norm(stack, axis=-1, keepdims=True)
+    direction = (share * stack / np.maximum(lengths, 1e-12)).sum(axis=0)
+    size = np.linalg.norm(direction, axis=-1, keepdims=True)
+    # Opposite words have no direction between them; they do not occur, and the linear mean is at least defined.
+    blended = np.where(
+        size > 1e-6, direction / np.maximum(size, 1e-12) * (share * lengths).sum(axis=0), (share * stack).sum(axis=0)
+    )
+    return blended.astype(np.float32)

@@ -11,8 +11,9 @@ import pytest
 
 from studio.encoders.base import SoundEmbedding
 from studio.errors import InputError
-from studio.hearing import Hearing, prepare_sound
+from studio.hearing import Hearing
 from studio.recipe import Track
+from studio.scene import prepare_sound
 from studio.sound.clip import Clip
 from studio.sound.write import write_wav
 from tests.models import TinyEar, noise, tone

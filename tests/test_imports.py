@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("adapters",),
     ("diffusion",),
     ("editing",),
-    ("hearing", "models", "engine"),
+    ("scene", "hearing", "models", "engine"),
     ("library",),
     ("evaluation",),
     ("training",),

@@ -27,6 +27,8 @@ WORD = pack_word(np.zeros((1, 4), dtype=np.float32))
         {"tracks": [{"path": "/a b/ü.wav", "name": "ü.wav", "gain": -60, "start": 0, "duration": 0.05}]},
         {"prompt": "A* und ein Hund, (A*:0.5) 🐕", "negative_prompt": ""},
         {"word": WORD, "preview_every": 0},
+        {"tracks": [{"pan": -1, "mute": True}, {"solo": True, "room": "cathedral"}], "join": "sequence"},
+        {"tracks": [{}] * 8, "join": "morph", "weights": [0, 1, 2, 3, 4, 5, 6, 100]},
     ],
 )
 def test_a_good_recipe_survives_json(values: dict[str, Any]) -> None:
@@ -52,12 +54,21 @@ def test_a_good_recipe_survives_json(values: dict[str, Any]) -> None:
         ({"prompt": " \n"}, "it must hold at least one word"),
         ({"prompt": "x" * 2001}, "at most 2000 characters"),
         ({"prompt": None}, "'prompt' cannot be None"),
-        ({"tracks": [{}, {}]}, "at most 1 item"),
+        ({"tracks": [{}] * 9}, "it should have at most 8 items, not 9."),
+        ({"tracks": [{"pan": -1.1}]}, "Use -1 to 1."),
+        ({"tracks": [{"mute": "loud"}]}, "'mute' cannot be 'loud'"),
+        ({"tracks": [{"room": "bath"}]}, "'room' cannot be 'bath': it must be 'dry', 'living-room',"),
+        ({"join": "add"}, "'join' cannot be 'add': it must be 'mix', 'sequence' or 'morph'."),
+        ({"weights": [1]}, "it must hold one weight for each of the 0 tracks."),
+        ({"tracks": [{}, {}], "weights": [1, 2, 3]}, "one weight for each of the 2 tracks"),
+        ({"tracks": [{}, {}], "weights": [1, -1]}, "'weights.1' cannot be -1"),
+        ({"tracks": [{}, {}], "weights": [1, float("nan")]}, "'weights.1' cannot be nan"),
+        ({"tracks": [{}, {}], "weights": [0, 0]}, "at least one weight must be above 0."),
         ({"tracks": [{"gain": 41}]}, "Use -60 to 40 dB."),
         ({"tracks": [{"duration": 0}]}, "'duration' cannot be 0"),
         ({"tracks": [{"loudness": 1}]}, "A track has no field 'loudness'"),
         ({"tracks": [{"sha256": "abc"}]}, "'sha256' cannot be 'abc'"),
-        ({"steps": 3}, "A recipe has no field 'steps'. Its fields are: version, tracks, prompt"),
+        ({"steps": 3}, "A recipe has no field 'steps'. Its fields are: version, tracks, join, weights, prompt"),
         ({"version": 2}, "'version' cannot be 2"),
         ({"word": "1x4:AAAA"}, "The word in this recipe is damaged"),
         ({"word": "hello"}, "The word in this recipe is damaged"),
@@ -114,7 +125,45 @@ def test_settings_carry_what_a_control_needs() -> None:
     assert settings(Track)["gain"].unit == "dB"
     assert not {"tracks", "versions", "version"} & set(controls)
     assert all(control.help.endswith((".", ")")) for control in controls.values())
-    assert json.loads(Recipe().to_json()).keys() >= controls.keys()
+    assert Recipe.model_fields.keys() >= controls.keys()
+    assert controls["join"].choices == ("mix", "sequence", "morph")
+    weights = controls["weights"]
+    assert (weights.kind, weights.several, weights.minimum, weights.maximum) == (float, True, 0, 100)
+    assert settings(Track)["mute"].kind is bool
+    assert settings(Track)["room"].choices[0] == settings(Track)["room"].default == "dry"
+
+
+def test_what_does_not_use_the_desk_is_written_as_before_it() -> None:
+    """Pictures made before there was a desk are remade byte for byte, their text chunks included."""
+    before = (
+        '{"version": 1, "tracks": [{"path": null, "name": "rain.ogg", "sha256": null, "start": 0.0, "duration": 5.0, '
+        '"gain": -3.0}], "prompt": "a photo of A*", "negative_prompt": "", "seed": 7, "count": 1, '
+        '"num_inference_steps": 20, "guidance_scale": 4.0, "width": 256, "height": 256, "model": "pocket", '
+        '"adapter": "word", "preview_every": 0, "word": null, "versions": {}, "model_sha256": null}'
+    )
+    recipe = Recipe.from_json(before)
+    assert recipe.to_json() == before
+    assert (recipe.join, recipe.weights, recipe.tracks[0].room) == ("mix", None, "dry")
+    used = recipe.replace(tracks=(recipe.tracks[0].replace(pan=0.5),), join="morph").to_json()
+    assert json.loads(used).keys() - json.loads(before).keys() == {"join"}
+    assert json.loads(used)["tracks"][0].keys() - json.loads(before)["tracks"][0].keys() == {"pan"}
+
+
+@pytest.mark.parametrize(
+    ("marks", "audible"),
+    [
+        ("...", (True, True, True)),
+        (".m.", (True, False, True)),
+        ("s..", (True, False, False)),
+        ("s.s", (True, False, True)),
+        ("sm.", (True, False, False)),
+        ("mmm", (False, False, False)),
+        ("b..", (False, False, False)),  # both muted and soloed: mute counts, and solo silences the others
+    ],
+)
+def test_mute_and_solo_as_on_a_desk(marks: str, audible: tuple[bool, ...]) -> None:
+    tracks = tuple(Track(mute=mark in "mb", solo=mark in "sb") for mark in marks)
+    assert Recipe(tracks=tracks).audible == audible
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 256), (3, 768)])

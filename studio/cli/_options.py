@@ -27,17 +27,29 @@ _FLAGS: dict[str, tuple[str, Setting]] = {
     "--gain": ("DB", settings(Track)["gain"]),
     "--start": ("S", settings(Track)["start"]),
     "--duration": ("S", settings(Track)["duration"]),
+    "--pan": ("X", settings(Track)["pan"]),
+    "--room": ("NAME", settings(Track)["room"]),
+    "--join": ("HOW", settings(Recipe)["join"]),
+    "--weights": ("W", settings(Recipe)["weights"]),
 }
 PICTURE = ("--prompt", "--negative-prompt", "--seed", "--steps", "--guidance")
-PART = ("--gain", "--start", "--duration")
 
 
-def add_settings(parser: argparse.ArgumentParser, *flags: str) -> None:
-    """Add options by their flag; each is stored under its field's name, None when it is not given."""
+def add_settings(parser: argparse.ArgumentParser, *flags: str, several: bool = False) -> None:
+    """Add options by their flag; each is stored under its field's name, None when it is not given.
+
+    several: every option takes one value or more, and is stored as a list of them.
+    """
     for flag in flags:
         metavar, field = _FLAGS[flag]
         parser.add_argument(
-            flag, dest=field.name, metavar=metavar, type=_converter(flag, field), help=_help(field), default=None
+            flag,
+            dest=field.name,
+            metavar=metavar,
+            type=_converter(flag, field, several),
+            help=_help(field),
+            default=None,
+            nargs="+" if several else None,
         )
 
 
@@ -84,12 +96,6 @@ def recipe_from(arguments: argparse.Namespace, tracks: Iterable[Track] = ()) -> 
     return Recipe(tracks=tuple(tracks), **values)
 
 
-def track_from(arguments: argparse.Namespace, sound: str | Path) -> Track:
-    """The track of a sound file with the part and gain that were given."""
-    given = {name: getattr(arguments, name, None) for name in settings(Track) if name in ("gain", "start", "duration")}
-    return Track.of(sound, **{name: value for name, value in given.items() if value is not None})
-
-
 def picture_files(output: str, count: int = 1) -> list[Path]:
     """Where the pictures of one request go: OUT.png, OUT-2.png, OUT-3.png, ...
 
@@ -125,8 +131,22 @@ def check_folder(folder: Path) -> None:
 _RECIPE_FIELDS = {field.name for _, field in _FLAGS.values()} & set(Recipe.model_fields)
 
 
-def _converter(flag: str, field: Setting) -> Callable[[str], Any]:
+def _converter(flag: str, field: Setting, several: bool) -> Callable[[str], Any]:
     """From the text of an option to its value; outside the bounds: one sentence with the rule and the value."""
+
+    def remedy(text: str, usual: str) -> str:
+        # An option of several values takes all that follows it, and so may get a sound.
+        return ": name the sounds before the options" if several and os.path.exists(text) else f": {usual}"
+
+    if field.choices:
+
+        def choose(text: str) -> str:
+            if text not in field.choices:
+                rule = f"one of {', '.join(field.choices)}"
+                raise InputError(f"{flag} must be {rule}, but {text!r} was given{remedy(text, 'choose one of them')}.")
+            return text
+
+        return choose
     if field.kind is str:
         return str
     low, high = field.minimum, field.maximum
@@ -138,7 +158,7 @@ def _converter(flag: str, field: Setting) -> Callable[[str], Any]:
                 raise ValueError
         except ValueError:
             raise InputError(
-                f"{flag} must be {_rule(field)}, but {text!r} was given: choose one in that range."
+                f"{flag} must be {_rule(field)}, but {text!r} was given{remedy(text, 'choose one in that range')}."
             ) from None
         return value
 
@@ -158,7 +178,9 @@ def _help(field: Setting) -> str:
 
 
 def _bounds(field: Setting) -> str:
-    """'1 to 100 px', or nothing for a field without both bounds."""
+    """'1 to 100 px', the choices, or nothing for a field without both bounds."""
+    if field.choices:
+        return ", ".join(field.choices)
     if field.minimum is None or field.maximum is None:
         return ""
     return f"{_plain(field.minimum)} to {_plain(field.maximum)}{f' {field.unit}' if field.unit else ''}"

@@ -60,14 +60,14 @@ class Batch(Command):
         add_settings(parser, *PICTURE)
         add_template(parser)
         add_size(parser)
-        add_settings(parser, "--gain", "--model", "--adapter")
+        add_settings(parser, "--gain", "--room", "--model", "--adapter")
         add_device(parser)
 
     @classmethod
     def run(cls, arguments: argparse.Namespace) -> int:
         """Draw what is missing, say what failed, and count."""
         recipe = recipe_from(arguments).replace(preview_every=0)
-        gain = arguments.gain or 0.0
+        desk = {"gain": arguments.gain or 0.0, "room": arguments.room or "dry"}
         sounds = find_sounds(arguments.folder)
         output = Path(arguments.output).expanduser()
         check_folder(output)
@@ -86,7 +86,7 @@ class Batch(Command):
                 title = f"{number} of {len(sounds)}: {sound.name}"
                 bar.show(title, 0, 1, "listening")
                 try:
-                    track = Track.of(sound, gain=gain)
+                    track = Track.of(sound, **desk)
                     if not arguments.again and is_there(target, wanted, track):
                         there += 1
                     else:
@@ -159,8 +159,8 @@ def is_there(target: Path, wanted: Recipe, track: Track) -> bool:
 
     Raises InputError when the sound cannot be used.
     """
-    from studio.hearing import prepare_sound
     from studio.library.png import read_recipe
+    from studio.scene import prepare_sound
 
     if not target.exists():
         return False

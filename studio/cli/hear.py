@@ -1,68 +1,91 @@
-"""`hearsight hear`: what the ear makes of a sound."""
+"""`hearsight hear`: what the ear makes of a sound, or of several joined."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from studio.cli import COMMANDS
-from studio.cli._options import PART, add_device, add_settings, track_from
+from studio.cli._options import add_device
 from studio.cli._progress import progress
+from studio.cli._tracks import DETAILS, add_tracks, save_sound, scene_from, sound_target
 from studio.cli.base import Command
-from studio.result import Heard
+from studio.cli.generate import in_words
+from studio.result import Heard, HeardScene
 
 SHOWN = 5  # labels, without --json
 
 
 @COMMANDS.register("hear")
 class Hear(Command):
-    """Say what the ear hears in a sound."""
+    """Say what the ear hears in a sound, or in several."""
 
-    summary = "say what the ear hears in a sound"
+    summary = "say what the ear hears in a sound, or in several"
     details = (
         "The ear listens to the most energetic 10 s, unless --start or --duration say otherwise. --json prints\n"
         '{"labels": [{"label", "probability"}, ...] best first, "seconds", "lufs", "window": [start, end]}:\n'
         "seconds is the length of the whole sound, window the part that was heard, lufs its loudness\n"
-        "(ITU-R BS.1770), null when it is too soft to be measured."
+        "(ITU-R BS.1770), null when it is too soft to be measured. Of several sounds these are the joined one's, and\n"
+        '"tracks" lists the same for each sound alone, with its "name"; one that is silent has null for all of it.\n\n'
+        + DETAILS
     )
     examples = """
         hearsight hear rain.ogg
         hearsight hear rain.ogg --json
         hearsight hear concert.mp3 --start 60 --duration 5
+        hearsight hear rain.ogg bells.ogg --room dry church --match --save-sound both.wav
     """
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """The sound, its part, and the form of the answer."""
-        parser.add_argument("sound", metavar="SOUND", help="a sound file, or a video file with sound")
+        """The sounds, the desk, and the form of the answer."""
+        add_tracks(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object with every label")
-        add_settings(parser, *PART)
         add_device(parser)
 
     @classmethod
     def run(cls, arguments: argparse.Namespace) -> int:
         """Listen and print."""
-        track = track_from(arguments, arguments.sound)
+        target = sound_target(arguments)
+        recipe = scene_from(arguments)
         with progress("listening"):
             from studio.engine import Engine
 
-            heard = Engine(arguments.device).hear(track)
-        print(as_json(heard) if arguments.json else as_text(heard))
+            engine = Engine(arguments.device)
+            heard = engine.hear_scene(recipe)
+        if target is not None:
+            save_sound(engine, recipe, target)
+        names = [track.name for track in recipe.tracks]
+        if len(names) == 1:
+            print(as_json(heard.scene) if arguments.json else as_text(heard.scene))
+        else:
+            print(scene_as_json(heard, names) if arguments.json else scene_as_text(heard, names))
         return 0
 
 
 def as_json(heard: Heard) -> str:
     """One line of JSON; probabilities in 0..1, times in s, lufs null when nothing can be measured."""
-    return json.dumps(
-        {
-            "labels": [{"label": label, "probability": round(share, 6)} for label, share in heard.labels],
-            "seconds": round(heard.seconds, 3),
-            "lufs": round(heard.lufs, 2) if math.isfinite(heard.lufs) else None,
-            "window": [round(time, 3) for time in heard.window],
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps(_values(heard), ensure_ascii=False)
+
+
+def scene_as_json(heard: HeardScene, names: Sequence[str]) -> str:
+    """The same of the joined sound, with "tracks" added: a list of the same, each with its "name"."""
+    tracks = [{"name": name, **_values(one)} for name, one in zip(names, heard.tracks, strict=True)]
+    return json.dumps({**_values(heard.scene), "tracks": tracks}, ensure_ascii=False)
+
+
+def _values(heard: Heard | None) -> dict[str, Any]:
+    if heard is None:
+        return dict.fromkeys(("labels", "seconds", "lufs", "window"))
+    return {
+        "labels": [{"label": label, "probability": round(share, 6)} for label, share in heard.labels],
+        "seconds": round(heard.seconds, 3),
+        "lufs": round(heard.lufs, 2) if math.isfinite(heard.lufs) else None,
+        "window": [round(time, 3) for time in heard.window],
+    }
 
 
 def as_text(heard: Heard) -> str:
@@ -73,3 +96,9 @@ def as_text(heard: Heard) -> str:
     loudness = f"{heard.lufs:.1f} LUFS" if math.isfinite(heard.lufs) else "too soft to measure"
     start, end = heard.window
     return "\n".join([*lines, "", f"{heard.seconds:.2f} s long, heard from {start:.2f} s to {end:.2f} s, {loudness}"])
+
+
+def scene_as_text(heard: HeardScene, names: Sequence[str]) -> str:
+    """The joined sound as `as_text` shows one, then a line for each sound alone."""
+    lines = [f"{name}: {in_words(one)}" for name, one in zip(names, heard.tracks, strict=True)]
+    return "\n".join([as_text(heard.scene), "", *lines])

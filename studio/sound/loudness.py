@@ -6,6 +6,7 @@ Loudness follows Recommendation ITU-R BS.1770-4: K-weighting, mean square per 40
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from studio.errors import InputError
 from studio.sound.clip import Clip, spoken
 
 SILENCE_DBFS = -50.0
+MATCHED_LUFS = -20.0  # the level of the starter sounds, which leaves room for peaks
 
 # BS.1770-4, tables 1 and 2: the two filters of the K-weighting at 48 kHz, as (b0, b1, b2), (1, a1, a2).
 _TABLE_RATE = 48_000
@@ -75,6 +77,12 @@ def apply_gain(clip: Clip, db: float) -> Clip:
     factor = np.float32(10 ** (db / 20))
     with np.errstate(over="ignore"):  # what overflows is infinite, and Clip refuses it
         return replace(clip, samples=clip.samples * factor)
+
+
+def matched_gains(clips: Sequence[Clip], target_lufs: float = MATCHED_LUFS) -> list[float]:
+    """The gain in dB, one for each clip, that brings it to `target_lufs`. Too soft to be measured: 0, it stays."""
+    measured = [lufs(clip) for clip in clips]
+    return [target_lufs - loudness if math.isfinite(loudness) else 0.0 for loudness in measured]
 
 
 def is_silent(clip: Clip) -> bool:

@@ -68,7 +68,7 @@ def drawing(index: int, total: int, eta: float, image: int, count: int) -> str:
 
 def about(recipe: Recipe, name: str) -> str:
     """What a picture is made with: prompt, sound, seed, steps, size, and its file name when it is finished."""
-    sound = recipe.tracks[0].name if recipe.tracks else ""
+    sound = " + ".join(track.name for track, sounds in zip(recipe.tracks, recipe.audible, strict=True) if sounds)
     facts = [
         sound,
         f"{words.SEED.lower()} {recipe.seed}" if recipe.seed is not None else "",

@@ -1,0 +1,116 @@
+"""The sounds of a command: one or several, how they stand on the desk, and how they are joined."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.cli._options import add_settings, check_folder, recipe_from
+from studio.errors import InputError
+from studio.recipe import MAX_TRACKS, Recipe, Track
+
+if TYPE_CHECKING:
+    from studio.engine import Engine
+
+EACH = ("--gain", "--pan", "--room", "--start", "--duration")
+
+DETAILS = (
+    "Several sounds are joined: --join mix adds them in the air, all from the beginning; sequence plays one after\n"
+    "the other with crossfades of 0.1 s; morph hears each alone and goes between their meanings, by --weights.\n"
+    "Two sounds take one weight: 0 is the first, 1 the second. --gain, --pan, --room, --start and --duration take\n"
+    "one value for all sounds, or one for each in their order; name the sounds before them."
+)
+
+
+def add_tracks(parser: argparse.ArgumentParser) -> None:
+    """Add the sounds and everything of the desk; `scene_from` reads them."""
+    parser.add_argument(
+        "sounds",
+        metavar="SOUND",
+        nargs="+",
+        help=f"a sound file, or a video file with sound; up to {MAX_TRACKS} are joined",
+    )
+    add_settings(parser, *EACH, several=True)
+    add_settings(parser, "--join")
+    add_settings(parser, "--weights", several=True)
+    parser.add_argument("--match", action="store_true", help="make all sounds equally loud before --gain")
+    parser.add_argument(
+        "--save-sound", metavar="OUT.wav", help="also write the joined sound, sample by sample what the ear hears"
+    )
+
+
+def scene_from(arguments: argparse.Namespace) -> Recipe:
+    """The recipe of a command's arguments, its tracks included.
+
+    Raises InputError for a wrong number of values, before a sound is read.
+    """
+    sounds: list[str] = arguments.sounds
+    if len(sounds) > MAX_TRACKS:
+        raise InputError(f"At most {MAX_TRACKS} sounds can be joined, but {len(sounds)} were given: choose fewer.")
+    weights = _weights(arguments.weights, arguments.join, len(sounds))
+    values = {flag.removeprefix("--"): _one_each(arguments, flag) for flag in EACH}
+    tracks = [
+        Track.of(sound, **{name: given[number] for name, given in values.items() if given})
+        for number, sound in enumerate(sounds)
+    ]
+    recipe = recipe_from(argparse.Namespace(**vars(arguments) | {"weights": weights}), tracks)
+    if not arguments.match:
+        return recipe
+    from studio.scene import match_loudness  # heavy, and only here
+
+    return recipe.replace(tracks=match_loudness(recipe.tracks))
+
+
+def sound_target(arguments: argparse.Namespace) -> Path | None:
+    """Where --save-sound goes. Raises InputError, before any work is done, when it cannot be written there."""
+    if arguments.save_sound is None:
+        return None
+    target = Path(arguments.save_sound).expanduser()
+    if target.suffix.lower() != ".wav":
+        raise InputError(f"The sound is written as WAV, but {arguments.save_sound!r} does not end in .wav.")
+    try:
+        if target.is_dir():
+            raise InputError(f"{str(target)!r} is a folder, but a sound is to be written there: give a file name.")
+        if any(Path(sound).exists() and target.exists() and target.samefile(sound) for sound in arguments.sounds):
+            raise InputError(f"{str(target)!r} is one of the sounds itself: give the new one another name.")
+        check_folder(target.parent)
+    except OSError as error:
+        raise InputError(f"The sound cannot be written to {str(target)!r} ({error.strerror}).") from None
+    return target
+
+
+def save_sound(engine: Engine, recipe: Recipe, target: Path) -> None:
+    """Write what the ear hears, as floats: nothing is rounded, and what stands beyond full scale stays."""
+    from studio.sound.write import write_wav
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_wav(engine.scene(recipe), target, subtype="FLOAT")
+
+
+def _one_each(arguments: argparse.Namespace, flag: str) -> list[object]:
+    """The option's value for each sound; empty when it was not given."""
+    given, count = getattr(arguments, flag.removeprefix("--")) or [], len(arguments.sounds)
+    if len(given) == 1:
+        return given * count
+    if len(given) not in (0, count):
+        wanted = "1 value" if count == 1 else f"1 value for all or {count} for the {count} sounds"
+        raise InputError(f"{flag} takes {wanted}, but {len(given)} were given.")
+    return list(given)
+
+
+def _weights(given: list[float] | None, join: str | None, count: int) -> list[float] | None:
+    if given is None:
+        return None
+    if join != "morph":
+        raise InputError("--weights belong to --join morph: add it, or use --gain to make a sound louder.")
+    if count == 2 and len(given) == 1 and given[0] <= 1:
+        return [1 - given[0], given[0]]
+    if len(given) != count:
+        short = " (or one from 0 to 1)" if count == 2 else ""
+        raise InputError(
+            f"--weights take one number for each of the {count} sounds{short}, but {len(given)} were given."
+        )
+    if not sum(given):
+        raise InputError("--weights are all 0, but at least one sound must count: give one of them more.")
+    return given
