@@ -1,8 +1,8 @@
 """Trains the ear to name sounds. Splits go by recording: pieces of one recording are alike.
 
 Augmentation stands for other rooms, microphones and distances: gain, a second sound mixed in with its share of the
-label (between-class learning, Tokozume et al. 2018), reverberation, pink noise, silence before or after, low-pass, cropping
-down to half a second and rolling in time, masked bands and frames.
+label (between-class learning, Tokozume et al. 2018), reverberation, pink noise, silence before or after, low-pass,
+cropping down to half a second and rolling in time, masked bands and frames.
 """
 
 from __future__ import annotations
