@@ -232,18 +232,29 @@ class Gallery:
             raise HearsightError(f"The favourites cannot be written to {str(target)!r} ({error.strerror}).") from error
 
 
+def check_export(path: Path, folder: Path) -> bool:
+    """Whether a copy of the picture is there already. Raises InputError when something else of that name is."""
+    target = folder / path.name
+    try:
+        if not target.exists():
+            return False
+        if target.is_file() and target.read_bytes() == path.read_bytes():
+            return True
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+    raise InputError(f"{str(target)!r} is there already and differs: choose another folder.")
+
+
 def export(path: Path, folder: Path) -> Path:
     """Copy a picture, byte for byte, whole or not at all; says where. The folder is made as needed.
 
     Raises InputError when another file of that name is there, or when it cannot be written.
     """
     target = folder / path.name
+    if check_export(path, folder):
+        return target
     part = folder / f".{path.name[-200:]}.{os.getpid()}.part"
     try:
-        if target.exists():
-            if target.is_file() and target.read_bytes() == path.read_bytes():
-                return target
-            raise InputError(f"{str(target)!r} is there already and differs: choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(path, part)
@@ -251,11 +262,13 @@ def export(path: Path, folder: Path) -> Path:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"The picture cannot be written to {str(target)!r} ({reason}). Choose another place."
-        ) from None
+        raise _cannot_write(target, error) from None
     return target
+
+
+def _cannot_write(target: Path, error: OSError) -> InputError:
+    reason = error.strerror or str(error)
+    return InputError(f"The picture cannot be written to {str(target)!r} ({reason}). Choose another place.")
 
 
 def _known(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
