@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
+from studio.errors import HearsightError
 from studio.library.gallery import Gallery
+
+log = logging.getLogger("hearsight.app")
 
 _VISITOR = re.compile(r"[0-9a-f]{32}")
 
@@ -33,9 +37,13 @@ class Album(Gallery):
         return cls(pictures / (visitor if _VISITOR.fullmatch(visitor) else new_visitor()))
 
     def newest(self, count: int) -> list[Path]:
-        """The latest pictures, newest first."""
-        self.refresh()
-        return [self.folder / entry.name for entry in self.page(size=count).entries]
+        """The latest pictures, newest first; none while the index is locked, which must not hold up the page."""
+        try:
+            self.refresh()
+            return [self.folder / entry.name for entry in self.page(size=count).entries]
+        except HearsightError as error:
+            log.warning("The latest pictures cannot be listed: %s", error)
+            return []
 
 
 def show(path: str | Path) -> str:
