@@ -45,13 +45,13 @@ class Entry:
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> Entry:
         """From a row of the index, in the order of COLUMNS. Raises Unreadable when it makes no sense."""
-        name, made, prompt, sounds, heard, *rest, favourite = row
+        name, made, prompt, sounds, heard, seed, model, width, height, favourite = row
         try:
             time, names = datetime.fromisoformat(made), tuple(map(str, json.loads(sounds)))
             labels = tuple((str(label), float(share)) for label, share in json.loads(heard))
         except (ValueError, TypeError) as error:
             raise Unreadable(f"the row of {name!r} makes no sense: {error}") from None
-        return cls(name, time, prompt, names, labels, *rest, favourite=bool(favourite))
+        return cls(name, time, prompt, names, labels, seed, model, width, height, bool(favourite))
 
 
 @dataclass(frozen=True)

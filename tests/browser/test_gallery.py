@@ -43,7 +43,9 @@ def test_a_picture_is_found_and_its_settings_come_back(
     number(page, "num_inference_steps", 4)
     number(page, "seed", 555)
     say(page, "a quiet harbour with A*")
-    make(page)
+    page.locator("#make").click()
+    expect(page.locator("#about")).to_contain_text("seed 555")  # the line still says "Done" of the pictures before
+    expect(page.locator("#status")).to_contain_text("Done in")
 
     to_gallery(page)
     expect(thumbnails).to_have_count(3)
