@@ -92,6 +92,9 @@ class Engine:
         recipe, backbone = order.recipe, order.backbone
         size = (_filled(recipe.width), _filled(recipe.height))
         states = embed(backbone, [_filled(recipe.negative_prompt), recipe.prompt], order.word)
+        strength = recipe.sound_strength * _given(recipe.loudness, 1.0)
+        # The same prompt with A* left out, where the sound's part is told from the words'.
+        silent = embed(backbone, [recipe.prompt], order.word[:0]) if strength != 1 else None
         clock.lap("prompt")
         seeds = [(_filled(recipe.seed) + index) % (MAX_SEED + 1) for index in range(recipe.count)]
         images = []
@@ -103,8 +106,10 @@ class Engine:
                 initial_noise(backbone, *size, generator),
                 negative=states[:1],
                 positive=states[1:],
+                silent=silent,
                 num_inference_steps=_filled(recipe.num_inference_steps),
                 guidance_scale=_filled(recipe.guidance_scale),
+                sound_strength=strength,
                 generator=generator,
             ):
                 wanted = recipe.preview_every and moment.index % recipe.preview_every == 0
@@ -155,6 +160,8 @@ class Engine:
             seed=_given(recipe.seed, secrets.randbelow(MAX_SEED + 1)),
             num_inference_steps=_given(recipe.num_inference_steps, defaults.num_inference_steps),
             guidance_scale=_given(recipe.guidance_scale, defaults.guidance_scale),
+            # Left open where it is 1, as in pictures that were made before it was known.
+            loudness=recipe.loudness if scene is None else None if scene.loudness == 1 else scene.loudness,
             width=_given(recipe.width, defaults.native_size),
             height=_given(recipe.height, defaults.native_size),
             **settled_names(recipe),

@@ -59,7 +59,7 @@ class Recipe(Strict):
     their ratios count, and None means equal. They are kept but not used by the other ways to join.
     """
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"join", "weights"})
+    left_out: ClassVar[frozenset[str]] = frozenset({"join", "weights", "sound_strength", "loudness"})
 
     version: Literal[1] = setting(1, "The form of this recipe.")
     tracks: tuple[Track, ...] = setting((), "The sounds; not needed when the word is carried.", max_length=MAX_TRACKS)
@@ -84,6 +84,12 @@ class Recipe(Strict):
     )
     guidance_scale: float | None = setting(
         None, "How strictly the picture follows sound and words; empty = the model's own.", ge=0, le=30, step=0.1
+    )
+    sound_strength: float = setting(
+        1.0, "How strongly the sound acts beside the words; 0 = the words alone.", ge=0, le=3, step=0.05
+    )
+    loudness: float | None = setting(
+        None, "How loud the sound is against its own level, filled by the engine from the tracks' gains.", ge=0, le=1
     )
     width: int | None = setting(
         None, "Width; empty = the model's own.", ge=64, le=1024, multiple_of=8, step=8, unit="px"

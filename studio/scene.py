@@ -48,12 +48,24 @@ class Scene:
     tracks: the recipe's, filled as in Sound; those that do not sound are left as they were.
     alone: each track as if it was soloed; None for one that does not sound, or is silent, or has no weight in a morph.
     weights: of a morph, one a track, 0 where `alone` is None; None for other scenes.
+    loudness: 0..1, how loud the scene is against the recordings' own level: of a morph the weighted mean of its
+        tracks, else that of the loudest one.
     """
 
     clip: Clip
     tracks: tuple[Track, ...]
     alone: tuple[Sound | None, ...]
     weights: tuple[float, ...] | None = None
+    loudness: float = 1.0
+
+
+def perceived(gain: float) -> float:
+    """A gain in dB as a share of the loudness that people hear, 0..1: half as loud with every 10 dB less.
+
+    Stevens' power law (1957), the sone scale. A gain above 0 counts as 1: it brings a quiet recording up, and that is
+    no reason to paint its sound more strongly than another one's; `Recipe.sound_strength` is for that.
+    """
+    return float(min(1.0, 2 ** (gain / 10)))
 
 
 def prepare_sound(track: Track, clip: Clip | None = None) -> Sound:
@@ -97,11 +109,17 @@ def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
         powers = [max(10 * math.log10(weight), _NOTHING) for weight in weights if weight > 0]
         clip = mix([apply_gain(sound.clip, power) for sound, power in zip(heard, powers, strict=True)])
     refuse_silence(clip)
+    levels = [perceived(track.gain) for track in tracks]
+    if weights is None:
+        loudness = max(level for level, hear in zip(levels, audible, strict=True) if hear)
+    else:
+        loudness = min(1.0, math.fsum(level * weight for level, weight in zip(levels, weights, strict=True)))
     return Scene(
         clip,
         tuple(track if sound is None else sound.track for track, sound in zip(tracks, sounds, strict=True)),
         tuple(None if sound is None or is_silent(sound.clip) else sound for sound in alone),
         weights,
+        loudness,
     )
 
 

@@ -87,6 +87,25 @@ def test_the_same_recipe_is_the_same_picture(engine: Engine, recipe: Recipe) -> 
     assert _pixels(engine.run(recipe.replace(preview_every=1), tone())) == _pixels(first)
 
 
+def test_a_softer_sound_acts_less(engine: Engine, recipe: Recipe) -> None:
+    loud = engine.run(recipe, tone())
+    assert loud.recipe.loudness is None  # 1, and written as before there were levels
+    soft = engine.run(recipe.replace(tracks=(Track(gain=-10),)), tone())
+    assert soft.recipe.loudness == 0.5
+    assert _pixels(soft) != _pixels(loud)
+    assert _pixels(engine.run(soft.recipe)) == _pixels(soft)  # from the word alone
+    assert _pixels(engine.run(recipe.replace(tracks=(Track(gain=6),)), tone())) == _pixels(
+        engine.run(recipe.replace(tracks=(Track(gain=6),), sound_strength=1.0), tone())
+    )
+
+
+def test_without_strength_the_sound_is_gone(engine: Engine, recipe: Recipe) -> None:
+    silent = recipe.replace(sound_strength=0.0, prompt="a photo of A* at night")
+    assert _pixels(engine.run(silent, tone())) == _pixels(engine.run(silent, noise()))
+    strengths = [engine.run(recipe.replace(sound_strength=strength), tone()) for strength in (0.0, 0.5, 1.0, 2.0)]
+    assert len({_pixels(result) for result in strengths}) == 4
+
+
 def test_alone_or_among_others(engine: Engine, recipe: Recipe) -> None:
     batch = engine.run(recipe.replace(count=3), tone())
     for index, seed in enumerate([3, 4, 5]):

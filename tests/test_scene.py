@@ -184,3 +184,23 @@ def test_match_loudness(tmp_path: Path) -> None:
         hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()
         == prepare_scene(Recipe(tracks=(matched[0],))).tracks[0].sha256
     )
+
+
+@pytest.mark.parametrize(
+    ("gains", "changes", "loudness"),
+    [
+        ((0,), {}, 1.0),
+        ((12,), {}, 1.0),
+        ((-10,), {}, 0.5),
+        ((-30,), {}, 0.125),
+        ((-10, -20), {}, 0.5),
+        ((-10, 3), {}, 1.0),
+        ((-10, 0), {"join": "morph", "weights": (0.5, 0.5)}, 0.75),
+        ((-10, -20), {"join": "sequence"}, 0.5),
+    ],
+)
+def test_loudness_against_the_recordings_own(
+    gains: tuple[float, ...], changes: dict[str, Any], loudness: float
+) -> None:
+    recipe = Recipe(tracks=tuple(Track(gain=gain) for gain in gains), **changes)
+    assert prepare_scene(recipe, [tone() for _ in gains]).loudness == pytest.approx(loudness)

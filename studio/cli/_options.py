@@ -21,6 +21,7 @@ _FLAGS: dict[str, tuple[str, Setting]] = {
     "--seed": ("N", settings(Recipe)["seed"]),
     "--steps": ("N", settings(Recipe)["num_inference_steps"]),
     "--guidance": ("X", settings(Recipe)["guidance_scale"]),
+    "--sound-strength": ("X", settings(Recipe)["sound_strength"]),
     "--count": ("N", settings(Recipe)["count"]),
     "--model": ("NAME", settings(Recipe)["model"]),
     "--adapter": ("NAME", settings(Recipe)["adapter"]),
@@ -32,7 +33,7 @@ _FLAGS: dict[str, tuple[str, Setting]] = {
     "--join": ("HOW", settings(Recipe)["join"]),
     "--weights": ("W", settings(Recipe)["weights"]),
 }
-PICTURE = ("--prompt", "--negative-prompt", "--seed", "--steps", "--guidance")
+PICTURE = ("--prompt", "--negative-prompt", "--seed", "--steps", "--guidance", "--sound-strength")
 
 
 def add_settings(parser: argparse.ArgumentParser, *flags: str, several: bool = False) -> None:

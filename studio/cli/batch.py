@@ -27,6 +27,7 @@ _SAME = (
     "negative_prompt",
     "num_inference_steps",
     "guidance_scale",
+    "sound_strength",
     "width",
     "height",
     "model",

@@ -3,7 +3,7 @@
 A technique (an editor, a recorder of attention) is an Extension. In each step, in this order:
 patch opened -> before_predict -> U-Net -> after_predict -> scheduler -> after_step -> patch closed.
 
-Letters: R rows of the batch (1 or 2), C latent channels, h x w latent size, L text positions, E context width.
+Letters: R rows of the batch (1 to 3), C latent channels, h x w latent size, L text positions, E context width.
 """
 
 from __future__ import annotations
@@ -80,26 +80,29 @@ def denoise(
     negative: Tensor,
     positive: Tensor,
     *,
+    silent: Tensor | None = None,
     num_inference_steps: int,
     guidance_scale: float,
+    sound_strength: float = 1.0,
     generator: torch.Generator,
     extensions: Sequence[Extension] = (),
 ) -> Iterator[Moment]:
     """Denoise one picture and yield after each step; the last moment's `latents` are the picture.
 
     noise: float32 [1, C, h, w], unit variance.  negative, positive: text states float32 [1, L, E].
+    silent: those of the prompt without its A*; needed only for a `sound_strength` other than 1 (see Guidance).
     generator: the picture's own, for schedulers that add noise.
 
     Between two moments nothing is held: no lock, no hook, no torch mode. So the caller may stop, throw, or go on from
     another thread at any yield, and the backbone is as it was. Raises InputError when the scheduler refuses the steps.
     """
-    guidance = Guidance(guidance_scale)
+    guidance = Guidance(guidance_scale, sound_strength)
     scheduler = backbone.scheduler()
     try:
         scheduler.set_timesteps(num_inference_steps, device=backbone.choice.device)
     except (ValueError, IndexError) as error:
         raise InputError(f"This model's scheduler cannot do {num_inference_steps} steps: {error}") from None
-    states = guidance.states(negative, positive)
+    states = guidance.states(negative, positive if silent is None else silent, positive)
     latents = noise * scheduler.init_noise_sigma
     timesteps = scheduler.timesteps
     for index, timestep in enumerate(timesteps, start=1):

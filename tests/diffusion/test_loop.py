@@ -118,12 +118,19 @@ def test_too_many_steps_for_the_scheduler(tmp_path: Path) -> None:
 
 def test_guidance() -> None:
     negative, positive = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
-    assert Guidance(1).states(negative, positive).shape == (1, 2, 3)
-    assert Guidance(7.5).states(negative, positive).shape == (2, 2, 3)
+    silent = torch.full((1, 2, 3), 0.5)
+    assert torch.equal(Guidance(1).states(negative, silent, positive), positive)
+    assert torch.equal(Guidance(7.5).states(negative, silent, positive), torch.cat([negative, positive]))
+    assert torch.equal(Guidance(7.5, 0.5).states(negative, silent, positive), torch.cat([negative, silent, positive]))
     prediction = torch.stack([torch.full((4, 8, 8), 2.0), torch.full((4, 8, 8), 3.0)])
     assert torch.equal(Guidance(0).combine(prediction), prediction[:1])
     assert torch.equal(Guidance(4).combine(prediction), torch.full((1, 4, 8, 8), 6.0))
     assert torch.equal(Guidance(1).combine(prediction[1:]), prediction[1:])
+    three = torch.stack([torch.full((4, 8, 8), value) for value in (2.0, 5.0, 3.0)])  # negative, words alone, all
+    assert torch.equal(Guidance(4, 0.0).combine(three), torch.full((1, 4, 8, 8), 14.0))  # the sound's part is gone
+    assert torch.equal(Guidance(4, 0.5).combine(three), torch.full((1, 4, 8, 8), 10.0))
+    almost = Guidance(4, 1 + 1e-6).combine(three)
+    assert torch.allclose(almost, torch.full((1, 4, 8, 8), 6.0), atol=1e-4)  # runs into ordinary guidance
 
 
 def test_guidance_of_one_is_the_prompt_alone(exact_backbone: Backbone) -> None:
