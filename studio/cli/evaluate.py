@@ -16,6 +16,7 @@ COUNTS = {
     "per_class": "recordings of each sound that are drawn, at most",
     "recordings": "recordings that go through each disturbance, at most",
     "volume_per_class": "recordings of each sound that are drawn at four levels, at most",
+    "couples": "pairs of sounds that are mixed, morphed and compared, at most",
     "nouns": "nouns that are drawn with each word of light, time and colour, at most",
     "photos": "held-out photos whose nearest training photo gives the scale for copies, at most",
 }
@@ -36,6 +37,9 @@ class Evaluate(Command):
         "  kid          kernel distance of pictures to held-out photos, on our own classifier's features\n"
         "  copies       whether pictures repeat training photos; nearest.jpg\n"
         "  volume       whether a louder sound shows more; volume.jpg\n"
+        "  mix          whether two sounds both show, and the louder one more; mix.jpg\n"
+        "  morph        whether a morph goes evenly from one sound to the other; morph.jpg\n"
+        "  variety      how far two recordings of one sound differ in their pictures\n"
         "  control      whether words of light, time and colour do what they say; control.jpg"
     )
     examples = """

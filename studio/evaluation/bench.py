@@ -33,6 +33,7 @@ class Counts:
     seeds: pictures of each noun.  per_class: recordings of each sound that are drawn, at most.
     recordings: held-out recordings that go through each disturbance, at most.
     volume_per_class: recordings of each sound that are drawn at four levels, at most.
+    couples: pairs of sounds that are mixed, morphed, or compared, at most.
     nouns: nouns whose pictures are asked to change with the words, at most.
     photos: held-out photos whose nearest training photo is looked for, at most.
     """
@@ -41,6 +42,7 @@ class Counts:
     per_class: int = 2
     recordings: int = 200
     volume_per_class: int = 1
+    couples: int = 16
     nouns: int = 5
     photos: int = 300
 

@@ -14,7 +14,7 @@ from tests.training.data_maker import make_data
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("evaluation-data"))
+    return make_data(tmp_path_factory.mktemp("evaluation-data"), recordings=13)  # every sound has unheard ones
 
 
 @pytest.fixture(scope="session")

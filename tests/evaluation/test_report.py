@@ -18,8 +18,30 @@ from studio.evaluation.bench import Bench, Counts
 from studio.evaluation.paint import paint_text
 from studio.sound.clip import Clip
 
-SHEETS = {"reliability.png", "text.jpg", "sounds.jpg", "nearest.jpg", "volume.jpg", "control.jpg"}
-PARTS = {"ear", "robust", "calibration", "text", "sounds", "kid", "copies", "volume", "control"}
+SHEETS = {
+    "reliability.png",
+    "text.jpg",
+    "sounds.jpg",
+    "nearest.jpg",
+    "volume.jpg",
+    "control.jpg",
+    "mix.jpg",
+    "morph.jpg",
+}
+PARTS = {
+    "ear",
+    "robust",
+    "calibration",
+    "text",
+    "sounds",
+    "kid",
+    "copies",
+    "volume",
+    "control",
+    "mix",
+    "morph",
+    "variety",
+}
 FEW = ("--seeds", "2", "--per-class", "2", "--recordings", "4", "--nouns", "2", "--photos", "5")
 
 
