@@ -184,7 +184,7 @@ class ImageTask(Task):
         text_encoder, unet, vae = (copy.deepcopy(self.text_encoder), copy.deepcopy(self.unet), copy.deepcopy(self.vae))
         config = {"_class_name": "DDIMScheduler", **self.scheduler.config}
         defaults = ModelDefaults(
-            native_size=self.size, num_inference_steps=20, guidance_scale=4.0, negative_prompt="blurry"
+            native_size=self.size, num_inference_steps=20, guidance_scale=7.0, negative_prompt="blurry"
         )
         return StableDiffusion(
             Path("."), pick_device(self.device), self.tokenizer, text_encoder, unet, vae, config, defaults
@@ -258,7 +258,7 @@ def export_model(
     defaults = {
         "native_size": native_size,
         "num_inference_steps": 20,
-        "guidance_scale": 4.0,
+        "guidance_scale": 7.0,
         "negative_prompt": "blurry",
         "latent_rgb": matrix,
         "latent_rgb_bias": bias,

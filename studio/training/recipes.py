@@ -50,8 +50,11 @@ class Work:
         """The export of an earlier run, or the embedded model where there was none."""
         from studio.paths import assets_folder
 
-        sizes = sorted(self.runs.glob(f"{name}-*/export"), key=lambda folder: int(folder.parent.name.split("-")[-1]))
-        for folder in (*reversed(sizes), self.runs / name / "export"):  # the largest size is the last stage
+        sizes = {
+            int(size): run for run in self.runs.glob(f"{name}-*") if (size := run.name[len(name) + 1 :]).isdecimal()
+        }
+        stages = [run / "export" for _, run in sorted(sizes.items(), reverse=True)]  # the largest is the last
+        for folder in (*stages, self.runs / name / "export"):
             if folder.is_dir():
                 return folder
         folder = assets_folder() / embedded
