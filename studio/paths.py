@@ -41,6 +41,11 @@ def data_home() -> Path:
     return base / "hearsight"
 
 
+def pictures_folder(home: Path | None = None) -> Path:
+    """Where the app keeps finished pictures. home: a data folder other than the user's own."""
+    return (home or data_home()) / "pictures"
+
+
 def _shipped(name: str, variable: str) -> Path:
     if chosen := os.environ.get(variable):
         folder = Path(chosen).expanduser().absolute()

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-LIGHT = ("studio", *(f"studio.{name}" for name in LAYERS[0] if name), "studio.library.png")
+LIGHT = ("studio", *(f"studio.{name}" for name in LAYERS[0] if name), "studio.library.png", "studio.library.gallery")
 HEAVY = {"torch", "torchaudio", "transformers", "diffusers", "gradio", "librosa", "sounddevice", "scipy"}
 SOURCES = sorted(STUDIO.rglob("*.py"))
 

@@ -1,8 +1,14 @@
-"""Pictures that carry their recipe: PNG text chunks "hearsight" (JSON) and "parameters" (a line other tools read)."""
+"""Pictures that carry their recipe: PNG text chunks "hearsight" (JSON) and "parameters" (a line other tools read).
+
+Pictures of the gallery carry a third one, "hearsight-heard": what the ear heard, which no recipe holds.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -12,13 +18,18 @@ from studio.recipe import Recipe
 
 RECIPE_CHUNK = "hearsight"
 PARAMETERS_CHUNK = "parameters"
+HEARD_CHUNK = "hearsight-heard"
+HEARD_KEPT = 5
+
+Heard = tuple[tuple[str, float], ...]
 
 
-def save_png(image: Image.Image, recipe: Recipe, path: str | Path) -> Path:
+def save_png(image: Image.Image, recipe: Recipe, path: str | Path, heard: Sequence[tuple[str, float]] = ()) -> Path:
     """Write a picture and its recipe, whole or not at all; folders are made as needed. Gives the path back.
 
-    Nothing local goes into the file: no sound path, no folders. Raises InputError when the path cannot be written or
-    does not end in .png.
+    heard: (label, probability in 0..1), best first; the first five are kept, and none writes no such chunk.
+    The file is on the disk, not only on its way there, when this returns. Nothing local goes into it: no sound path,
+    no folders. Raises InputError when the path cannot be written or does not end in .png.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() != ".png":
@@ -27,6 +38,9 @@ def save_png(image: Image.Image, recipe: Recipe, path: str | Path) -> Path:
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text(RECIPE_CHUNK, public.to_json())
     chunks.add_text(PARAMETERS_CHUNK, parameters_line(public))
+    if heard:
+        kept = [[label, round(probability, 4)] for label, probability in heard[:HEARD_KEPT]]
+        chunks.add_text(HEARD_CHUNK, json.dumps(kept, ensure_ascii=True))
     # Beside the target, so that the last move stays on one disk and cannot stop half-way.
     part = target.with_name(f".{target.name[-200:]}.{os.getpid()}.part")
     try:
@@ -34,7 +48,11 @@ def save_png(image: Image.Image, recipe: Recipe, path: str | Path) -> Path:
         try:
             with part.open("wb") as file:
                 image.save(file, format="PNG", pnginfo=chunks)
+                # Without it a power cut soon after may leave an empty file under the finished name.
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(part, target)
+            _settle(target.parent)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
@@ -45,13 +63,29 @@ def save_png(image: Image.Image, recipe: Recipe, path: str | Path) -> Path:
     return target
 
 
+def _settle(folder: Path) -> None:
+    """Put a folder's own list of files on the disk, where the system can do that."""
+    with suppress(OSError):  # Windows opens no folders; some network disks refuse
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """The recipe inside a picture. Raises InputError when there is no such picture, or no whole recipe in it."""
+    return read_picture(path)[0]
+
+
+def read_picture(path: str | Path) -> tuple[Recipe, Heard]:
+    """The recipe inside a picture, and what the ear heard if it says so. Raises InputError as `read_recipe`."""
     source = Path(path).expanduser()
     try:
         with Image.open(source) as image:
             image.load()  # text chunks may stand behind the pixels, and a cut-off file shows only now
             text = image.info.get(RECIPE_CHUNK) if image.format == "PNG" else None
+            heard = image.info.get(HEARD_CHUNK)
     except FileNotFoundError:
         raise InputError(f"There is no picture {str(source)!r}. Check the path.") from None
     except UnidentifiedImageError:
@@ -64,9 +98,19 @@ def read_recipe(path: str | Path) -> Recipe:
             "messengers and photo programs remove the recipe."
         )
     try:
-        return Recipe.from_json(text)
+        return Recipe.from_json(text), _heard(heard)
     except InputError as error:
         raise InputError(f"The recipe in {source.name!r} cannot be used. {error}") from None
+
+
+def _heard(text: object) -> Heard:
+    """What a picture says was heard; nothing when that cannot be understood, for the picture is good without it."""
+    if not isinstance(text, str):
+        return ()
+    try:
+        return tuple((str(label)[:100], float(probability)) for label, probability in json.loads(text))[:HEARD_KEPT]
+    except (ValueError, TypeError, RecursionError):
+        return ()
 
 
 def parameters_line(recipe: Recipe) -> str:

@@ -1,24 +1,21 @@
-"""The pictures of one visitor on disk: saved before they are shown, found again after a reload."""
+"""The gallery of one visitor, and how its files reach the browser."""
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from studio.library.png import save_png
-from studio.recipe import Recipe
+from studio.errors import HearsightError
+from studio.library.gallery import Gallery
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+log = logging.getLogger("hearsight.app")
 
 _VISITOR = re.compile(r"[0-9a-f]{32}")
-_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{6}-[0-9]+(-[0-9]+)?\.png")
 
 
 def new_visitor() -> str:
@@ -26,11 +23,8 @@ def new_visitor() -> str:
     return secrets.token_hex(16)
 
 
-class Album:
-    """A folder of pictures named by time and seed, so that the order of their names is the order of their making."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+class Album(Gallery):
+    """A gallery that belongs to one visitor."""
 
     @classmethod
     def of(cls, pictures: Path, visitor: str | None) -> Album:
@@ -42,29 +36,14 @@ class Album:
             return cls(pictures)
         return cls(pictures / (visitor if _VISITOR.fullmatch(visitor) else new_visitor()))
 
-    def save(self, image: Image, recipe: Recipe) -> Path:
-        """Write a picture with its recipe and say where. The file is complete when this returns."""
-        # With microseconds, because the small model makes several pictures in one second.
-        stem = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{recipe.seed}"
-        path = self.folder / f"{stem}.png"
-        for again in range(2, 1000):
-            if not path.exists():
-                break
-            path = self.folder / f"{stem}-{again}.png"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_png(image, recipe, path)
-        return path
-
     def newest(self, count: int) -> list[Path]:
-        """The latest pictures, newest first."""
-        if not self.folder.is_dir():
+        """The latest pictures, newest first; none while the index is locked, which must not hold up the page."""
+        try:
+            self.refresh()
+            return [self.folder / entry.name for entry in self.page(size=count).entries]
+        except HearsightError as error:
+            log.warning("The latest pictures cannot be listed: %s", error)
             return []
-        return sorted((path for path in self.folder.glob("*.png") if _NAME.fullmatch(path.name)), reverse=True)[:count]
-
-    def find(self, name: str) -> Path | None:
-        """The picture of that file name, or None; a name cannot reach outside the album."""
-        path = self.folder / name
-        return path if _NAME.fullmatch(name) and path.is_file() else None
 
 
 def show(path: str | Path) -> str:

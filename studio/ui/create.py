@@ -23,6 +23,7 @@ from studio.ui.sounds import Look, Unusable
 from studio.ui.words_panel import WordsPanel, build_words_panel
 
 Updates = dict[Any, Any]
+CREATE_ID = "create"
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -142,18 +143,35 @@ class CreateTab:
 
     def dropped(self, path: str, facts: object) -> Updates:
         """A picture was dropped: show it, and set every control to what made it."""
-        name = Path(path).name
         try:
             recipe = read_recipe(Path(path))
         except HearsightError:
-            text = words.NO_SETTINGS.format(name=name)
+            text = words.NO_SETTINGS.format(name=Path(path).name)
             return {self.picture.drop: None, self.picture.line: status.mistake(text)}
+        return {**self.brought_back(Path(path), recipe, facts), self.picture.drop: None}
+
+    def brought_back(self, path: Path, recipe: Recipe, facts: object) -> Updates:
+        """A finished picture from elsewhere in view, with every control as it was. Changes what `restoring` lists."""
         return {
             **self.restored(recipe, facts),
-            **self.picture.finished(Path(path), recipe),
-            self.picture.line: status.note(words.RESTORED.format(name=name)),
-            self.picture.drop: None,
+            **self.picture.finished(path, recipe),
+            self.picture.line: status.note(words.RESTORED.format(name=path.name)),
         }
+
+    @property
+    def controls(self) -> list[Any]:
+        """Everything that a recipe sets."""
+        return [*self.sound.changing, *self.words.restore(Recipe()), *self.fine.restore(Recipe())]
+
+    @property
+    def restoring(self) -> list[Any]:
+        """Everything that bringing a picture back may change."""
+        return [*self.controls, *self.picture.changing]
+
+    @property
+    def listening(self) -> list[Any]:
+        """What the ear needs to say what it hears."""
+        return [self.sound.facts, self.sound.start, self.sound.duration, self.sound.gain]
 
     def picked(self, event: gr.SelectData, names: list[str], visitor: str | None) -> Updates:
         """A picture of the strip was chosen: bring it into view."""
@@ -202,21 +220,17 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
     # change and not input, which Gradio does not send for the first text that is pasted
     seed = [tab.fine.seed, picture.shown]
     tab.fine.seed.change(tab.seed_written, seed, tab.fine.keep_seed, queue=False, **_QUIET)
-    controls = [*tab.sound.changing, *tab.words.restore(Recipe()), *tab.fine.restore(Recipe())]
-    heard = [tab.sound.facts, tab.sound.start, tab.sound.duration, tab.sound.gain]
     listening: dict[str, Any] = {"outputs": tab.sound.heard, "concurrency_id": "ear", **_QUIET}
     restored = [
-        picture.reuse.click(tab.restored, [picture.shown, tab.sound.facts], [*controls, picture.line], **_QUIET),
-        picture.drop.upload(
-            tab.dropped, [picture.drop, tab.sound.facts], [*controls, *picture.changing, picture.drop], **_QUIET
-        ),
+        picture.reuse.click(tab.restored, [picture.shown, tab.sound.facts], [*tab.controls, picture.line], **_QUIET),
+        picture.drop.upload(tab.dropped, [picture.drop, tab.sound.facts], [*tab.restoring, picture.drop], **_QUIET),
     ]
     for event in restored:
-        event.then(tab.sound.listened, heard, **listening)
+        event.then(tab.sound.listened, tab.listening, **listening)
     picture.strip.select(tab.picked, [picture.names, tab.visitor], picture.changing, **_QUIET)
     shown = [tab.sound.facts, picture.shown]
     tab.sound.facts.change(picture.placeholder, shown, [picture.picture, picture.line], **_QUIET)
 
     demo.load(tab.opened, tab.visitor, [*picture.changing, tab.visitor], queue=False, **_QUIET)
     began = demo.load(tab.sound.completed, tab.sound.facts, [tab.sound.facts, tab.sound.line], **_QUIET)
-    began.then(tab.sound.listened, heard, **listening)
+    began.then(tab.sound.listened, tab.listening, **listening)

@@ -114,7 +114,7 @@ def make(service: Service, session: str, album: Album, recipe: Recipe) -> Iterat
 
 def _saved(result: Result, album: Album, last: bool, seconds: float) -> Saved:
     recipe = result.recipes[0]
-    path = album.save(result.images[0], recipe)
+    path = album.save(result.images[0], recipe, result.heard)
     return Saved(result.images[0], path, recipe, last, seconds, result.warnings)
 
 

@@ -8,7 +8,8 @@ import gradio as gr
 
 from studio.ui import status, words
 from studio.ui.api import build_api
-from studio.ui.create import build_create_tab
+from studio.ui.create import CREATE_ID, build_create_tab
+from studio.ui.gallery_tab import GALLERY_ID, build_gallery_tab
 from studio.ui.service import Model, Service
 
 _KEEP = (3600, 86_400)  # every hour, forget uploads and previews older than a day; finished pictures are not there
@@ -27,7 +28,11 @@ def build_page(service: Service) -> gr.Blocks:
             chip = gr.HTML(status.chip(service.condition), elem_id="model")
             theme = gr.Button("\N{CIRCLE WITH LEFT HALF BLACK}", size="sm", elem_id="theme", min_width=44, scale=0)
         theme.click(None, None, None, js="() => { window.hearsight.toggleTheme(); return []; }")
-        build_create_tab(service, demo)
+        with gr.Tabs(selected=CREATE_ID, elem_id="tabs") as tabs:
+            with gr.Tab(words.CREATE, id=CREATE_ID, elem_id="create_tab"):
+                create = build_create_tab(service, demo)
+            with gr.Tab(words.GALLERY, id=GALLERY_ID, elem_id="gallery_tab") as gallery:
+                build_gallery_tab(create, tabs, gallery)
         build_api(service)
         _follow_model(service, chip)
     demo.queue(max_size=60, default_concurrency_limit=4)

@@ -103,7 +103,9 @@ class PicturePanel:
         """The strip as the disk has it."""
         paths = album.newest(STRIP_LENGTH)
         return {
-            self.strip: gr.Gallery([show(path) for path in paths], visible=bool(paths), selected_index=None),
+            self.strip: gr.Gallery(
+                [show(album.thumbnail(path.name) or path) for path in paths], visible=bool(paths), selected_index=None
+            ),
             self.names: [path.name for path in paths],
         }
 

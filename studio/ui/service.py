@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import HearsightError, InputError
-from studio.paths import data_home
+from studio.paths import pictures_folder
 from studio.recipe import Recipe, Track
 from studio.result import Heard
 from studio.ui import words
@@ -69,7 +69,7 @@ class Service:
         make_engine: Callable[[], Engine] = _embedded,
     ) -> None:
         self.model, self.adapter, self.encoder = model, adapter, encoder
-        self.pictures = (home or data_home()) / "pictures"
+        self.pictures = pictures_folder(home)
         self.hosted = bool(os.environ.get("SPACE_ID")) if hosted is None else hosted
         self.line = Line()
         self.condition = Condition(Model.WAITING)

@@ -25,6 +25,8 @@ def theme() -> gr.themes.Base:
         block_label_text_color_dark="*neutral_200",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
         block_title_text_weight="700",
         button_large_text_weight="700",
         button_primary_background_fill="*primary_700",

@@ -70,7 +70,7 @@ def build_words_panel() -> WordsPanel:
         show_label=False,
         container=False,
         elem_id="template",
-        elem_classes="tabs",
+        elem_classes="choices",
     )
     prompt = gr.Textbox(
         known[0].prompt, label=words.PROMPT, lines=1, max_lines=4, max_length=MAX_PROMPT, elem_id="prompt"

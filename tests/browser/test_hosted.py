@@ -31,7 +31,12 @@ def test_each_visitor_sees_only_their_own_pictures(open_page: Callable[..., Page
     expect(stranger.locator("#heard li")).to_have_count(3)
     assert stranger.locator("#strip .thumbnail-item").count() == 0
     expect(stranger.locator("#status")).to_contain_text("This is your sound")
+    stranger.get_by_role("tab", name="Gallery").click()
+    expect(stranger.locator("#gallery_status")).to_contain_text("No pictures yet")
     first.reload()
+    first.get_by_role("tab", name="Gallery").click()
+    expect(first.locator("#gallery_grid .thumbnail-item")).to_have_count(1)
+    first.get_by_role("tab", name="Create").click()
     expect(first.locator("#strip .thumbnail-item")).to_have_count(1)
     first.locator("#strip .thumbnail-item").first.click()
     expect(first.locator("#about")).to_contain_text("rain.ogg")

@@ -22,7 +22,7 @@ def command(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_commands_of_the_first_version_are_there() -> None:
-    assert {"hear", "generate", "batch", "remake", "doctor", "app", "train", "evaluate"} <= set(COMMANDS)
+    assert {"hear", "generate", "batch", "remake", "doctor", "app", "gallery", "train", "evaluate"} <= set(COMMANDS)
 
 
 def test_help_has_examples(command: str, hearsight: Callable[..., Done]) -> None:

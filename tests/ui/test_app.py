@@ -27,6 +27,9 @@ IDS = {
     *("sound", "starters", "start", "duration", "gain", "clean_voice", "other", "template", "prompt", "add_word"),
     *("negative_prompt", "seed", "keep_seed", "num_inference_steps", "guidance_scale", "width", "height", "count"),
     *("preview_every", "make", "stop", "picture", "status", "download", "variation", "reuse", "strip", "drop"),
+    *("create_tab", "gallery_tab", "gallery_search", "gallery_since", "gallery_until", "gallery_favourites"),
+    *("gallery_grid", "gallery_newer", "gallery_older", "gallery_picture", "gallery_reuse", "gallery_favourite"),
+    *("gallery_download", "gallery_delete", "gallery_sure", "gallery_keep", "gallery_drop"),
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,14 @@ import pytest
 from PIL import Image
 
 from studio.errors import HearsightError, InputError
+from studio.library.entries import Entry
 from studio.recipe import MAX_SEED, Recipe, Track
 from studio.ui import jobs, status
 from studio.ui.album import Album, new_visitor
 from studio.ui.create import read
+from studio.ui.details_panel import alternative, facts
 from studio.ui.fine_panel import FinePanel
+from studio.ui.gallery_tab import caption
 from studio.ui.line import Line
 from studio.ui.service import Service
 from studio.ui.sounds import Look, Unusable
@@ -197,7 +202,19 @@ def test_names_and_labels_are_escaped() -> None:
     evil = "<img src=x onerror=alert(1)>"
     pieces = [status.mistake(evil), status.note(evil), status.heard([(evil, 0.5)]), status.heard_note(evil)]
     pieces.append(status.about(Recipe(prompt=evil, seed=1, tracks=(Track(name=evil),)), evil))
+    entry = Entry(evil, datetime(2026, 8, 31), evil, (evil,), ((evil, 0.5),), 1, evil, 64, 64)
+    pieces.append(facts(entry, Recipe(prompt=evil, negative_prompt=evil)))
     assert all("<img" not in piece for piece in pieces)
+
+
+def test_a_thumbnail_is_named_after_its_sounds() -> None:
+    entry = Entry("a.png", datetime(2026, 8, 31), "a photo of A*", ("rain.ogg", ".wav"), (), None, "pocket", 64, 64)
+    assert caption(entry) == "rain, .wav"
+    assert caption(replace(entry, sounds=(), favourite=True)) == "\N{BLACK STAR} a photo of A*"
+    assert alternative(entry) == "a photo of A*, made from rain.ogg, .wav"
+    shown = facts(entry, Recipe())
+    assert "rain.ogg" in shown and "64 x 64 px" in shown
+    assert "None" not in shown
 
 
 class FailingEngine:
