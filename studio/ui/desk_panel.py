@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -20,6 +21,7 @@ from studio.ui.track_controls import QUIET, TrackControls, build_track
 from studio.ui.tracks import LETTERS, arrangement, named, shares, used
 
 Updates = dict[Any, Any]
+MIDDLE = 50  # percent
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class DeskPanel:
     def inputs(self) -> dict[str, Any]:
         """What making a picture reads beside the tracks, by name."""
         weights = {named("weight", one.letter): slider for one, slider in zip(self.tracks, self.weights, strict=True)}
-        return {"join": self.join, "balance": self.balance, **weights}
+        return {"join": self.join, "opened": self.opened, "balance": self.balance, **weights}
 
     @property
     def joining(self) -> list[Any]:
@@ -76,13 +78,8 @@ class DeskPanel:
             self.fold: gr.Accordion(open=True) if count > 1 else gr.skip(),
             **self.show(letters),
             self.join: recipe.join,
-            **self.choices(recipe.join, LETTERS[: max(count, 1)]),
             # Not rounded to the sliders' steps: as long as nobody moves them they stand for the same morph.
-            self.balance: gr.Slider(parts[1] if count == 2 else 50, visible=count == 2 and recipe.join == "morph"),
-            **{
-                slider: gr.Slider(parts[i] if i < count else 50, visible=i < count > 2 and recipe.join == "morph")
-                for i, slider in enumerate(self.weights)
-            },
+            **self.choices(recipe.join, LETTERS[: max(count, 1)], parts),
             **self.hidden(),
         }
 
@@ -95,28 +92,42 @@ class DeskPanel:
         }
 
     def added(self, opened: str) -> Updates:
-        """One more track, the first letter that is free."""
-        free = [letter for letter in self.columns if letter not in opened]
-        return self.show("".join(sorted(opened + free[0]))) if free else self.show(opened)
+        """One more track, an empty one: the first letter that is free."""
+        free = next(track for track in self.tracks[1:] if track.letter not in opened)
+        return {**free.emptied(), **self.show("".join(sorted(opened + free.letter)))}
 
-    def choices(self, join: str, letters: str) -> Updates:
-        """The sliders of a morph between the tracks with these letters, and a line that says what joining does."""
+    def removed(self, opened: str, letter: str) -> Updates:
+        """The track with this letter was removed."""
+        gone = next(track for track in self.tracks if track.letter == letter)
+        return {**gone.emptied(), **self.show(opened.replace(letter, ""))}
+
+    def choices(self, join: str, letters: str, parts: Sequence[float] | None = None) -> Updates:
+        """The sliders of a morph between the tracks with these letters, and a line that says what joining does.
+
+        parts: what they are set to, in percent, the middle for those that have none; None = they stay where they are.
+        """
         morph = join == "morph"
         text = words.JOIN_ABOUT[join] if len(letters) > 1 or not morph else words.MORPH_NEEDS
+        values: list[dict[str, Any]] = [{} for _ in self.tracks]
+        balance: dict[str, Any] = {}
+        if parts is not None:
+            values = [{"value": part} for part in (*parts, *[MIDDLE] * (len(self.tracks) - len(parts)))]
+            balance = {"value": parts[1] if len(parts) == 2 else MIDDLE}
         two = morph and len(letters) == 2
         between = words.BALANCE.format(first=letters[0], second=letters[1]) if two else words.MORPH
         return {
             self.about: f'<p class="hint" role="status">{text}</p>',
-            self.balance: gr.Slider(visible=two, label=between),
+            self.balance: gr.Slider(visible=two, label=between, **balance),
             **{
-                slider: gr.Slider(visible=morph and len(letters) > 2 and one.letter in letters)
-                for one, slider in zip(self.tracks, self.weights, strict=True)
+                slider: gr.Slider(visible=morph and len(letters) > 2 and one.letter in letters, **value)
+                for one, slider, value in zip(self.tracks, self.weights, values, strict=True)
             },
         }
 
-    def rejoined(self, join: str, *facts: object) -> Updates:
+    def rejoined(self, join: str, opened: str, *facts: object) -> Updates:
         """The way to join was chosen, or a sound came or went. facts: one for each track."""
-        letters = [one.letter for one, known in zip(self.tracks, facts, strict=True) if known is not None]
+        filled = [one.letter for one, known in zip(self.tracks, facts, strict=True) if known is not None]
+        letters = [letter for letter in filled if letter in LETTERS[0] + opened]
         return self.choices(join, "".join(letters))
 
     def matched(self, **values: Any) -> Updates:
@@ -265,7 +276,7 @@ def _build_join() -> tuple[gr.Radio, gr.HTML, gr.Slider, tuple[gr.Slider, ...]]:
         return gr.Slider(
             weight.minimum or 0,
             weight.maximum or 100,
-            50,
+            MIDDLE,
             step=1,  # of a hundred; the field's own step is one of ratios
             label=label,
             elem_id=name,
@@ -282,18 +293,21 @@ def _build_join() -> tuple[gr.Radio, gr.HTML, gr.Slider, tuple[gr.Slider, ...]]:
 def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
     tracks = desk.tracks
     shown = [desk.opened, desk.add, *desk.columns.values()]
-    desk.add.click(desk.added, desk.opened, shown, queue=False, **QUIET)
-    facts = [track.facts for track in tracks]
-    rejoining = [desk.join.input, *(known.change for known in facts)]
-    gr.on(
-        rejoining, desk.rejoined, [desk.join, *facts], desk.joining, queue=False, trigger_mode="always_last", **QUIET
-    )
+    adding = [*shown, *(control for track in tracks[1:] for control in track.restoring)]
+    desk.add.click(desk.added, desk.opened, adding, queue=False, **QUIET)
     for track in tracks[1:]:
-
-        def removed(opened: str, track: TrackControls = track) -> Updates:
-            return {**track.emptied(), **desk.show(opened.replace(track.letter, ""))}
-
-        removes[track.letter].click(removed, desk.opened, [*track.restoring, *shown], queue=False, **QUIET)
+        removing = partial(desk.removed, letter=track.letter)
+        removes[track.letter].click(removing, desk.opened, [*track.restoring, *shown], queue=False, **QUIET)
+    facts = [track.facts for track in tracks]
+    gr.on(
+        [desk.join.input, desk.opened.change, *(known.change for known in facts)],
+        desk.rejoined,
+        [desk.join, desk.opened, *facts],
+        desk.joining,
+        queue=False,
+        trigger_mode="always_last",
+        **QUIET,
+    )
 
     inputs = all_inputs(tracks, desk)
     matching = desk.match.click(

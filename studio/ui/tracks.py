@@ -96,8 +96,12 @@ class Values:
 
 
 def used(values: Mapping[str, Any]) -> list[Values]:
-    """The tracks that have a sound, in the order of their letters, which is their order in a recipe."""
-    return [one for one in (Values.of(values, letter) for letter in LETTERS) if one.used]
+    """The tracks that are shown and have a sound, in the order of their letters, which is their order in a recipe.
+
+    The letters in "opened" decide and not an empty sound alone: a browser may still hold one that was just removed.
+    """
+    shown = (LETTERS[0], *values["opened"])
+    return [one for one in (Values.of(values, letter) for letter in LETTERS if letter in shown) if one.used]
 
 
 def arrangement(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +131,8 @@ def unchanged(carried: Recipe, values: Mapping[str, Any]) -> bool:
     if carried.join != values["join"] or carried.join != "morph":
         return carried.join == values["join"]
     now = shares(_weights(slots, values) or (), len(slots))
-    return all(abs(one - other) < 0.001 for one, other in zip(now, shares(carried.weights, len(slots)), strict=True))
+    then = shares(carried.weights, len(slots))  # the sliders' steps are 1: less is rounding
+    return all(abs(one - other) < 0.05 for one, other in zip(now, then, strict=True))
 
 
 def shares(weights: Sequence[float] | None, count: int) -> tuple[float, ...]:
