@@ -99,7 +99,7 @@ class DeskPanel:
     def removed(self, opened: str, letter: str) -> Updates:
         """The track with this letter was removed."""
         gone = next(track for track in self.tracks if track.letter == letter)
-        return {**gone.emptied(), **self.show(opened.replace(letter, ""))}
+        return {**gone.emptied(), **self.show(opened.replace(letter, "")), **self.hidden()}
 
     def choices(self, join: str, letters: str, parts: Sequence[float] | None = None) -> Updates:
         """The sliders of a morph between the tracks with these letters, and a line that says what joining does.
@@ -158,7 +158,7 @@ class DeskPanel:
             seen = look(str(as_wav(self.service.scene(recipe), words.SCENE_FILE)))
             yield {
                 self.scene: gr.Column(visible=True),
-                self.sound: seen.path,
+                self.sound: gr.Audio(seen.path, label=words.SCENE_MORPH if recipe.join == "morph" else words.SCENE),
                 self.facts: heard_part(seen, 0.0, seen.seconds),
                 self.heard: status.heard_note(words.LISTENING),
                 self.arranged: recipe,
@@ -295,19 +295,20 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
     shown = [desk.opened, desk.add, *desk.columns.values()]
     adding = [*shown, *(control for track in tracks[1:] for control in track.restoring)]
     desk.add.click(desk.added, desk.opened, adding, queue=False, **QUIET)
+    facts = [track.facts for track in tracks]
+    rejoining: dict[str, Any] = {"inputs": [desk.join, desk.opened, *facts], "outputs": desk.joining}
+    rejoining |= {"queue": False, "trigger_mode": "always_last", **QUIET}
+    gr.on([desk.join.input, *(known.change for known in facts)], desk.rejoined, **rejoining)
     for track in tracks[1:]:
         removing = partial(desk.removed, letter=track.letter)
-        removes[track.letter].click(removing, desk.opened, [*track.restoring, *shown], queue=False, **QUIET)
-    facts = [track.facts for track in tracks]
-    gr.on(
-        [desk.join.input, desk.opened.change, *(known.change for known in facts)],
-        desk.rejoined,
-        [desk.join, desk.opened, *facts],
-        desk.joining,
-        queue=False,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+        removed = removes[track.letter].click(
+            removing,
+            desk.opened,
+            [*track.restoring, *shown, desk.scene, desk.arranged, desk.line],
+            queue=False,
+            **QUIET,
+        )
+        removed.then(desk.rejoined, **rejoining)  # Gradio sends no change for a State when its column goes too
 
     inputs = all_inputs(tracks, desk)
     matching = desk.match.click(

@@ -68,6 +68,7 @@ MATCHED = "Equally loud now: {gains}."
 LISTEN = "Listen to the scene"
 JOINING = "Joining the sounds ..."
 SCENE = "The scene, as the ear hears it"
+SCENE_MORPH = "A preview: in a morph the ear hears each sound alone"
 SCENE_FILE = "scene"
 SCENE_OLD = "Something was changed. Press Listen to the scene to hear it again."
 
