@@ -12,14 +12,15 @@ import gradio as gr
 
 from studio.errors import HearsightError
 from studio.library.png import read_recipe
-from studio.recipe import Recipe, Track
+from studio.recipe import Recipe
 from studio.ui import jobs, status, words
 from studio.ui.album import Album, new_visitor
 from studio.ui.fine_panel import FinePanel, build_fine_panel, seed_of
 from studio.ui.picture_panel import PicturePanel, build_picture_panel
 from studio.ui.service import Service
-from studio.ui.sound_panel import SoundPanel, build_sound_panel, part_of, same_part, track_of
-from studio.ui.sounds import Look, Unusable
+from studio.ui.sound_panel import SoundPanel, build_sound_panel
+from studio.ui.sounds import Look
+from studio.ui.tracks import arrangement, unchanged
 from studio.ui.words_panel import WordsPanel, build_words_panel
 
 Updates = dict[Any, Any]
@@ -31,7 +32,8 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
     """The recipe that the controls stand for.
 
     values: by the names of the panels' `inputs`.  model, adapter: what a recipe that begins here names.
-    A restored picture's own word is used until its sound, part or volume is changed: that makes it again exactly.
+    A restored picture's own word is used until one of its sounds, or how they are joined, is changed: that makes it
+    again exactly.
     Raises HearsightError when a value is out of its bounds, when the sound cannot be used, or when there is neither a
     sound nor a picture that carries one.
     """
@@ -42,26 +44,10 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
         **{name: values[name] for name in ("num_inference_steps", "guidance_scale", "width", "height")},
         **{name: values[name] for name in ("count", "preview_every")},
     }
-    sound, carried, gain = values["sound"], values["carried"], values["gain"]
-    part = values["start"], values["duration"]
-    # None also when Make was pressed faster than the look at a new sound: then its best part is heard, as always.
-    facts = values["facts"] if isinstance(values["facts"], Look) and values["facts"].path == sound else None
-    if isinstance(carried, Recipe) and (sound is None or _unmoved(carried, facts, part, gain)):
+    carried = values["carried"]
+    if isinstance(carried, Recipe) and unchanged(carried, values):
         return carried.replace(**fields)
-    if sound is None:
-        raise HearsightError(words.NO_SOUND)
-    if isinstance(values["facts"], Unusable) and values["facts"].path == sound:
-        raise HearsightError(values["facts"].sentence)
-    track = track_of(facts, *part, gain) if facts else Track.of(sound, gain=gain)
-    return Recipe(tracks=(track,), model=model, adapter=adapter, **fields)
-
-
-def _unmoved(carried: Recipe, facts: Look | None, part: tuple[float, float], gain: float) -> bool:
-    """Whether the controls still show the sound, part and volume that a restored picture was made from."""
-    track = carried.tracks[0] if carried.tracks else Track()
-    if facts is None or track.sha256 != facts.sha256:
-        return False
-    return same_part(part, part_of(track, facts)) and abs(gain - track.gain) < 0.01
+    return Recipe(**arrangement(values), model=model, adapter=adapter, **fields)
 
 
 @dataclass(frozen=True)
@@ -135,25 +121,25 @@ class CreateTab:
             return status.busy(words.STOPPING)
         return gr.skip()
 
-    def restored(self, recipe: Recipe | None, facts: object) -> Updates:
-        """Every control as it was when a picture was made."""
+    def restored(self, recipe: Recipe | None, *facts: object) -> Updates:
+        """Every control as it was when a picture was made. facts: what is known about each sound that is there."""
         if recipe is None:
             return {self.picture.line: gr.skip()}
         return {**self.sound.restore(recipe, facts), **self.words.restore(recipe), **self.fine.restore(recipe)}
 
-    def dropped(self, path: str, facts: object) -> Updates:
+    def dropped(self, path: str, *facts: object) -> Updates:
         """A picture was dropped: show it, and set every control to what made it."""
         try:
             recipe = read_recipe(Path(path))
         except HearsightError:
             text = words.NO_SETTINGS.format(name=Path(path).name)
             return {self.picture.drop: None, self.picture.line: status.mistake(text)}
-        return {**self.brought_back(Path(path), recipe, facts), self.picture.drop: None}
+        return {**self.brought_back(Path(path), recipe, *facts), self.picture.drop: None}
 
-    def brought_back(self, path: Path, recipe: Recipe, facts: object) -> Updates:
+    def brought_back(self, path: Path, recipe: Recipe, *facts: object) -> Updates:
         """A finished picture from elsewhere in view, with every control as it was. Changes what `restoring` lists."""
         return {
-            **self.restored(recipe, facts),
+            **self.restored(recipe, *facts),
             **self.picture.finished(path, recipe),
             self.picture.line: status.note(words.RESTORED.format(name=path.name)),
         }
@@ -168,10 +154,15 @@ class CreateTab:
         """Everything that bringing a picture back may change."""
         return [*self.controls, *self.picture.changing]
 
-    @property
-    def listening(self) -> list[Any]:
-        """What the ear needs to say what it hears."""
-        return [self.sound.facts, self.sound.start, self.sound.duration, self.sound.gain]
+    def listen_after(self, event: Any) -> None:
+        """When the event is over, let the ear say what it hears in each sound."""
+        event.then(
+            self.sound.desk.listened_alone,
+            inputs_kwargs=self.sound.inputs,
+            outputs=self.sound.heard,
+            concurrency_id="ear",
+            **_QUIET,
+        )
 
     def picked(self, event: gr.SelectData, names: list[str], visitor: str | None) -> Updates:
         """A picture of the strip was chosen: bring it into view."""
@@ -198,7 +189,7 @@ def build_create_tab(service: Service, demo: gr.Blocks) -> CreateTab:
                 prompt = build_words_panel()
                 fine = build_fine_panel(service.model)
         with gr.Column(scale=6, min_width=320, elem_id="result"), gr.Column(elem_classes="card"):
-            facts = sound.facts.value
+            facts = sound.first.facts.value
             picture = build_picture_panel(facts if isinstance(facts, Look) else None)
     visitor = gr.BrowserState(None, storage_key="hearsight-visitor", secret="hearsight")
     tab = CreateTab(service, sound, prompt, fine, picture, visitor)
@@ -220,17 +211,16 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
     # change and not input, which Gradio does not send for the first text that is pasted
     seed = [tab.fine.seed, picture.shown]
     tab.fine.seed.change(tab.seed_written, seed, tab.fine.keep_seed, queue=False, **_QUIET)
-    listening: dict[str, Any] = {"outputs": tab.sound.heard, "concurrency_id": "ear", **_QUIET}
-    restored = [
-        picture.reuse.click(tab.restored, [picture.shown, tab.sound.facts], [*tab.controls, picture.line], **_QUIET),
-        picture.drop.upload(tab.dropped, [picture.drop, tab.sound.facts], [*tab.restoring, picture.drop], **_QUIET),
-    ]
-    for event in restored:
-        event.then(tab.sound.listened, tab.listening, **listening)
+    facts = tab.sound.facts
+    tab.listen_after(
+        picture.reuse.click(tab.restored, [picture.shown, *facts], [*tab.controls, picture.line], **_QUIET)
+    )
+    tab.listen_after(
+        picture.drop.upload(tab.dropped, [picture.drop, *facts], [*tab.restoring, picture.drop], **_QUIET)
+    )
     picture.strip.select(tab.picked, [picture.names, tab.visitor], picture.changing, **_QUIET)
-    shown = [tab.sound.facts, picture.shown]
-    tab.sound.facts.change(picture.placeholder, shown, [picture.picture, picture.line], **_QUIET)
+    first = tab.sound.first
+    first.facts.change(picture.placeholder, [first.facts, picture.shown], [picture.picture, picture.line], **_QUIET)
 
     demo.load(tab.opened, tab.visitor, [*picture.changing, tab.visitor], queue=False, **_QUIET)
-    began = demo.load(tab.sound.completed, tab.sound.facts, [tab.sound.facts, tab.sound.line], **_QUIET)
-    began.then(tab.sound.listened, tab.listening, **listening)
+    tab.listen_after(demo.load(first.completed, first.facts, [first.facts, first.line], **_QUIET))

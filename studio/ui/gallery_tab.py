@@ -150,21 +150,21 @@ class GalleryTab:
             return {self.line: status.mistake(sentence(error))}
         return {**self.listed(**values), self.line: status.note(words.DELETED)}
 
-    def reused(self, chosen: str | None, facts: object, visitor: str | None) -> Updates:
+    def reused(self, chosen: str | None, visitor: str | None, *facts: object) -> Updates:
         """Use these settings was pressed: every control of the Create tab as it was, and that tab in view."""
         path = self.create.album(visitor).find(chosen or "")
-        return self._brought_back(path, facts) if path else {self.line: status.mistake(words.GONE)}
+        return self._brought_back(path, *facts) if path else {self.line: status.mistake(words.GONE)}
 
-    def dropped(self, path: str, facts: object) -> Updates:
+    def dropped(self, path: str, *facts: object) -> Updates:
         """A picture was dropped: the same for its settings."""
-        return {**self._brought_back(Path(path), facts), self.drop: None}
+        return {**self._brought_back(Path(path), *facts), self.drop: None}
 
-    def _brought_back(self, path: Path, facts: object) -> Updates:
+    def _brought_back(self, path: Path, *facts: object) -> Updates:
         try:
             recipe = read_recipe(path)
         except HearsightError:
             return {self.line: status.mistake(words.NO_SETTINGS.format(name=path.name))}
-        return {**self.create.brought_back(path, recipe, facts), self.tabs: gr.Tabs(selected=CREATE_ID)}
+        return {**self.create.brought_back(path, recipe, *facts), self.tabs: gr.Tabs(selected=CREATE_ID)}
 
 
 def caption(entry: Entry) -> str:
@@ -265,16 +265,16 @@ def _wire(gallery: GalleryTab, tab: gr.Tab) -> None:
     restored = [
         details.reuse.click(
             gallery.reused,
-            [gallery.chosen, create.sound.facts, create.visitor],
+            [gallery.chosen, create.visitor, *create.sound.facts],
             [*create.restoring, gallery.line, gallery.tabs],
             **_QUIET,
         ),
         gallery.drop.upload(
             gallery.dropped,
-            [gallery.drop, create.sound.facts],
+            [gallery.drop, *create.sound.facts],
             [*create.restoring, gallery.line, gallery.tabs, gallery.drop],
             **_QUIET,
         ),
     ]
     for event in restored:
-        event.then(create.sound.listened, create.listening, create.sound.heard, concurrency_id="ear", **_QUIET)
+        create.listen_after(event)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from studio.errors import HearsightError, InputError
 from studio.paths import pictures_folder
 from studio.recipe import Recipe, Track
-from studio.result import Heard
+from studio.result import Heard, HeardScene
 from studio.ui import words
 from studio.ui.line import Line, Ticket
 
 if TYPE_CHECKING:
     from studio.engine import Engine
+    from studio.sound.clip import Clip
 
 log = logging.getLogger("hearsight.app")
 
@@ -119,6 +120,20 @@ class Service:
         """What the ear hears, or None while the model is still loading. Raises HearsightError like the engine."""
         engine = self.engine(timeout=1.0)
         return None if engine is None else engine.hear(track, self.encoder)
+
+    def hear_scene(self, recipe: Recipe) -> HeardScene | None:
+        """The same for all sounds of a recipe, together and each alone."""
+        engine = self.engine(timeout=1.0)
+        return None if engine is None else engine.hear_scene(recipe, encoder=self.encoder)
+
+    def scene(self, recipe: Recipe) -> Clip:
+        """The joined sound of a recipe: `Engine.scene`, which needs no model, so nobody waits for one here.
+
+        Raises HearsightError like the engine.
+        """
+        from studio.scene import prepare_scene  # with scipy, so never before the page is up
+
+        return prepare_scene(recipe).clip
 
     def at_home(self, recipe: Recipe) -> Recipe:
         """A recipe from a picture, which names folders without their place: ours is found again by its name."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from studio.recipe import Recipe
+from studio.result import Heard
 from studio.ui import words
 from studio.ui.service import Condition, Model
 
@@ -80,20 +81,41 @@ def about(recipe: Recipe, name: str) -> str:
     return f'<div class="about"><q>{escape(recipe.prompt)}</q><span>{rest}</span></div>'
 
 
-def heard(labels: Sequence[tuple[str, float]]) -> str:
-    """What the ear hears, best first, as words with bars. labels: (label, probability in 0..1)."""
+def heard(labels: Sequence[tuple[str, float]], lufs: float | None = None) -> str:
+    """What the ear hears, best first, as words with bars. labels: (label, probability in 0..1).
+
+    lufs: how loud it is for the ear, None = not said.
+    """
     rows = "".join(
         f'<li><span class="label">{escape(label.replace("_", " "))}</span>'
         f'<span class="bar" aria-hidden="true"><i style="width:{100 * probability:.1f}%"></i></span>'
         f'<span class="percent">{percent(probability)}</span></li>'
         for label, probability in labels[:HEARD_SHOWN]
     )
-    return f'<div class="heard"><h3>{words.HEARS}</h3><ul>{rows}</ul></div>'
+    loud = "" if lufs is None else f" <small>{escape(loudness(lufs))}</small>"
+    return f'<div class="heard"><h3>{words.HEARS}{loud}</h3><ul>{rows}</ul></div>'
 
 
 def heard_note(text: str) -> str:
     """The place of `heard` while there is nothing to list."""
     return f'<div class="heard"><h3>{words.HEARS}</h3><p>{escape(text)}</p></div>'
+
+
+def heard_shortly(heard: Heard) -> str:
+    """What the ear hears in one of several sounds, on one line: the best label, and how loud it is for the ear."""
+    label, probability = heard.labels[0]
+    said = f"<b>{escape(label.replace('_', ' '))} {percent(probability)}</b> · {escape(loudness(heard.lufs))}"
+    return f'<p class="heard-shortly">{words.HEARS} {said}</p>'
+
+
+def heard_note_shortly(text: str) -> str:
+    """The place of `heard_shortly` while there is nothing to say."""
+    return f'<p class="heard-shortly">{escape(text)}</p>'
+
+
+def loudness(lufs: float) -> str:
+    """A loudness for people, with a true minus sign: -20.3 LUFS."""
+    return f"{lufs:.1f} LUFS".replace("-", "\N{MINUS SIGN}") if lufs > -100 else words.TOO_SOFT
 
 
 def percent(probability: float) -> str:

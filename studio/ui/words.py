@@ -13,21 +13,64 @@ SOUND_HEADING = "Sound"
 SOUND = "Record, drop a file, or pick a starter"
 STARTERS = "Starter sounds"
 SOURCE = "source"
-SOURCE = "source"
 OTHER_FORMATS = "Drop webm, mp4, mov, wma, ..."
-PART = "Part, volume, other formats"
+PART = "Part, volume, place, other formats"
+PART_ONLY = "Part, other formats"
 START = "Start (s)"
 START_INFO = "Where the heard part begins."
 DURATION = "Length (s)"
 DURATION_INFO = "Hearsight picks the most energetic 10 s by itself."
 GAIN = "Volume (dB)"
 GAIN_INFO = "Louder or softer, before the ear hears it."
+PAN = "Place"
+PAN_INFO = "-1 is left, 0 the middle, 1 right."
+ROOM = "Room"
+ROOMS = {
+    "dry": "No room",
+    "living-room": "Living room",
+    "stairwell": "Stairwell",
+    "concert-hall": "Concert hall",
+    "church": "Church",
+    "cathedral": "Cathedral",
+}
+MUTE = "Mute"
+SOLO = "Solo"
 CLEAN_VOICE = "Clean up voice when recording"
 CLEAN_VOICE_INFO = "For speech. Leave it off for rain, birds, machines: the browser would take them for noise."
 HEARS = "The ear hears"
 HEARS_LATER = "The ear listens as soon as the model is loaded."
 LISTENING = "Listening ..."
 HEARS_NOTHING_YET = "Add a sound, and the ear says what it hears."
+
+TOO_SOFT = "too soft to measure"
+
+# The desk
+DESK = "Mix with more sounds"
+SOUND_LETTER = "Sound {letter}"
+SOUND_OF = "Sound {letter}: record or drop a file"
+STARTERS_OF = "Starter sounds for {letter}"
+ADD_SOUND = "+ Add another sound"
+REMOVE = "Remove {letter}"
+JOIN = "How the sounds become one"
+JOINS = {"mix": "Mix", "sequence": "One after another", "morph": "Morph"}
+JOIN_ABOUT = {
+    "mix": "All together in the air. The ear, trained on single sounds, may hear a third thing in it.",
+    "sequence": "In the order of their letters, each fading into the next.",
+    "morph": "The ear hears each sound alone, and A* is taken from between their meanings.",
+}
+MORPH = "Morph"
+MORPH_NEEDS = "A morph goes between sounds: add a second one."
+BALANCE = "From {first} (0) to {second} (100)"
+WEIGHT = "Weight of {letter} (%)"
+MATCH = "Match loudness"
+MATCH_NEEDS = "To match their loudness, add a second sound."
+MATCHED = "Equally loud now: {gains}."
+LISTEN = "Listen to the scene"
+JOINING = "Joining the sounds ..."
+SCENE = "The scene, as the ear hears it"
+SCENE_MORPH = "A preview: in a morph the ear hears each sound alone"
+SCENE_FILE = "scene"
+SCENE_OLD = "Something was changed. Press Listen to the scene to hear it again."
 
 # The words
 WORDS_HEADING = "Words"
@@ -116,6 +159,7 @@ CARRIED = "{name}: the picture carries it as the word A*, so it can be made agai
 
 # Mistakes
 NO_SOUND = "Add a sound first: press Record, drop a file, or pick a starter sound."
+MISSING = "{letter}, {name}, is not here any more, so the change cannot be heard: add that sound again, or mute it."
 NOTHING_TO_STOP = "Nothing is being made."
 LINE_FULL = "This studio is busy: {ahead} pictures are waiting already. Please try again in a minute."
 OUR_FAULT = "Something went wrong on our side. Your settings are kept; please try again."

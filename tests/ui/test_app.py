@@ -25,6 +25,21 @@ from tests.models import tone
 
 IDS = {
     *("sound", "starters", "start", "duration", "gain", "clean_voice", "other", "template", "prompt", "add_word"),
+    *(
+        "pan",
+        "room",
+        "mute",
+        "solo",
+        "sound_b",
+        "gain_h",
+        "solo_h",
+        "add_sound",
+        "join",
+        "balance",
+        "weight_c",
+        "match",
+    ),
+    *("listen", "scene_sound"),
     *("negative_prompt", "seed", "keep_seed", "num_inference_steps", "guidance_scale", "width", "height", "count"),
     *("preview_every", "make", "stop", "picture", "status", "download", "variation", "reuse", "strip", "drop"),
     *("create_tab", "gallery_tab", "gallery_search", "gallery_since", "gallery_until", "gallery_favourites"),

@@ -15,6 +15,7 @@ from PIL import Image
 from studio.errors import HearsightError, InputError
 from studio.library.entries import Entry
 from studio.recipe import MAX_SEED, Recipe, Track
+from studio.result import Heard
 from studio.ui import jobs, status
 from studio.ui.album import Album, new_visitor
 from studio.ui.create import read
@@ -24,6 +25,7 @@ from studio.ui.gallery_tab import caption
 from studio.ui.line import Line
 from studio.ui.service import Service
 from studio.ui.sounds import Look, Unusable
+from studio.ui.tracks import LETTERS, Missing, named
 from studio.ui.words_panel import has_word, template_of
 
 FACTS = Look(
@@ -38,13 +40,26 @@ FACTS = Look(
     strip="data:",
     portrait=Image.new("RGB", (4, 4)),
 )
+# Every track is empty but the first.
+EMPTY: dict[str, Any] = {
+    "sound": None,
+    "facts": None,
+    "start": 0.0,
+    "duration": 10.0,
+    "gain": 0.0,
+    "pan": 0.0,
+    "weight": 50,
+}
+EMPTY |= {"room": "dry", "mute": False, "solo": False}
 VALUES: dict[str, Any] = {
+    **{named(name, letter): value for letter in LETTERS for name, value in EMPTY.items()},
+    "join": "mix",
+    "opened": LETTERS[1:],
+    "balance": 50,
     "sound": FACTS.path,
     "facts": FACTS,
     "carried": None,
     "start": 3.0,
-    "duration": 10.0,
-    "gain": 0.0,
     "prompt": "a photo of A*",
     "negative_prompt": "",
     "seed": "5",
@@ -59,6 +74,7 @@ VALUES: dict[str, Any] = {
 WORD = Recipe(
     tracks=(Track(name="rain.ogg", sha256="a" * 64, start=3.0, duration=10.0),), prompt="a painting of A*", seed=9
 )
+MISSING = Missing(WORD.tracks[0])
 
 
 def recipe_of(**changes: Any) -> Recipe:
@@ -89,7 +105,7 @@ def test_a_sound_that_was_not_looked_at_yet_is_used() -> None:
 @pytest.mark.parametrize(
     ("changes", "carries"),
     [
-        ({"sound": None, "facts": None}, True),
+        ({"sound": None, "facts": MISSING}, True),
         ({}, True),
         ({"prompt": "a house by A*", "num_inference_steps": 3}, True),
         ({"start": 4.0}, False),
@@ -117,7 +133,9 @@ def test_bad_controls_are_sentences(changes: dict[str, Any]) -> None:
     [
         ({}, None),
         ({"sound": None}, "Add a sound first"),
-        ({"sound": None, "carried": WORD}, None),
+        ({"sound": None, "carried": WORD, "facts": MISSING}, None),
+        ({"sound": None, "carried": WORD}, "Add a sound first"),  # taken away after the picture was restored
+        ({"sound": None, "carried": WORD, "facts": MISSING, "gain": 3.0}, "rain.ogg, is not here any more"),
         ({"sound": "/x.wav", "facts": Unusable("/x.wav", "This is no sound.")}, "This is no sound."),
         ({"sound": "/y.wav", "facts": Unusable("/x.wav", "This is no sound.")}, None),
     ],
@@ -201,6 +219,7 @@ def test_errors_are_sentences_without_folders(error: Exception, says: str) -> No
 def test_names_and_labels_are_escaped() -> None:
     evil = "<img src=x onerror=alert(1)>"
     pieces = [status.mistake(evil), status.note(evil), status.heard([(evil, 0.5)]), status.heard_note(evil)]
+    pieces += [status.heard_shortly(Heard([(evil, 0.5)], 1.0, -20.0, (0.0, 1.0))), status.heard_note_shortly(evil)]
     pieces.append(status.about(Recipe(prompt=evil, seed=1, tracks=(Track(name=evil),)), evil))
     entry = Entry(evil, datetime(2026, 8, 31), evil, (evil,), ((evil, 0.5),), 1, evil, 64, 64)
     pieces.append(facts(entry, Recipe(prompt=evil, negative_prompt=evil)))

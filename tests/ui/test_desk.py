@@ -1,0 +1,219 @@
+"""The sound desk's controls: what they stand for, and what a restored picture puts on them. No page, no model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.errors import HearsightError
+from studio.recipe import MAX_TRACKS, Recipe, Track
+from studio.ui.create import read
+from studio.ui.desk_panel import DeskPanel
+from studio.ui.service import Service
+from studio.ui.sound_panel import SoundPanel, build_sound_panel
+from studio.ui.sounds import Look, look, starters
+from studio.ui.tracks import LETTERS, Missing, named, shares
+from tests.ui.test_parts import FACTS, VALUES, WORD
+
+BELLS = replace(FACTS, path="/somewhere/bells.ogg", name="bells.ogg", sha256="b" * 64, window=(0.0, 10.0))
+FIRE = replace(BELLS, path="/somewhere/fire.ogg", name="fire.ogg", sha256="c" * 64)
+TWO = Recipe(
+    tracks=(*WORD.tracks, Track(name="bells.ogg", sha256="b" * 64, start=0.0, duration=10.0, gain=-6.0, pan=0.5)),
+    join="morph",
+    weights=(2, 1),
+    seed=9,
+)
+
+
+def placed(letter: str, facts: Look | Missing | None, **changes: Any) -> dict[str, Any]:
+    """The values of a further track with a sound in it."""
+    values = {"sound": facts.path if isinstance(facts, Look) else None, "facts": facts, "start": 0.0, **changes}
+    return {named(name, letter): value for name, value in values.items()}
+
+
+def recipe_of(**changes: Any) -> Recipe:
+    return read(VALUES | changes, "pocket", "word")
+
+
+SHOWN = {**placed("B", BELLS, gain=-6.0, pan=0.5), "join": "morph", "balance": 100 / 3}  # what TWO looks like
+
+
+def test_tracks_are_read_in_the_order_of_their_letters() -> None:
+    recipe = recipe_of(**placed("D", FIRE, room="church", solo=True), **placed("B", BELLS, gain=-6.0, mute=True))
+    assert [track.name for track in recipe.tracks] == ["rain.ogg", "bells.ogg", "fire.ogg"]
+    assert [track.gain for track in recipe.tracks] == [0.0, -6.0, 0.0]
+    assert [track.room for track in recipe.tracks] == ["dry", "dry", "church"]
+    assert recipe.audible == (False, False, True)
+    assert (recipe.join, recipe.weights) == ("mix", None)
+
+
+def test_the_first_sound_may_be_left_out() -> None:
+    recipe = recipe_of(sound=None, facts=None, **placed("C", BELLS))
+    assert [track.name for track in recipe.tracks] == ["bells.ogg"]
+
+
+def test_one_sound_is_written_as_it_always_was() -> None:
+    plain = recipe_of()
+    assert recipe_of(join="morph", balance=10, weight_c=3).to_json() == plain.to_json()
+
+
+@pytest.mark.parametrize(("balance", "weights"), [(0, (1.0, 0.0)), (30, (0.7, 0.3)), (100, (0.0, 1.0))])
+def test_two_sounds_share_one_slider(balance: float, weights: tuple[float, float]) -> None:
+    assert recipe_of(**placed("B", BELLS), join="morph", balance=balance).weights == weights
+
+
+def test_more_sounds_have_a_weight_each() -> None:
+    morph = {**placed("B", BELLS, weight=20), **placed("C", FIRE, weight=0), "join": "morph", "weight": 80}
+    assert recipe_of(**morph).weights == (0.8, 0.2, 0.0)
+    assert recipe_of(**{**morph, "join": "sequence"}).weights is None
+    with pytest.raises(HearsightError, match="above 0"):
+        recipe_of(**{**morph, "weight": 0, "weight_b": 0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "carries"),
+    [
+        ({}, True),
+        ({"seed": "77", "prompt": "a house by A*"}, True),
+        ({"balance": 40}, False),
+        ({"join": "mix"}, False),
+        ({"pan_b": 0.4}, False),
+        ({"gain_b": -5.5}, False),
+        ({"mute_b": True}, False),
+        ({"solo": True}, False),
+        ({"room": "church"}, False),
+        ({"start_b": 1.0}, False),
+        ({"sound_b": FIRE.path, "facts_b": FIRE}, False),
+        ({"sound_b": FIRE.path}, False),  # not looked at yet
+        ({"sound_b": None, "facts_b": None}, False),
+        (placed("C", FIRE), False),
+    ],
+)
+def test_any_change_of_a_track_or_the_join_drops_the_word(changes: dict[str, Any], carries: bool) -> None:
+    carried = TWO.replace(versions={"hearsight": "as it was"})
+    recipe = recipe_of(**{**SHOWN, "carried": carried, **changes})
+    assert (recipe.versions == carried.versions) is carries
+    assert recipe.prompt == changes.get("prompt", "a photo of A*")
+
+
+def test_weights_of_a_mix_are_not_looked_at() -> None:
+    mixed = TWO.replace(join="mix", weights=None, versions={"hearsight": "as it was"})
+    assert recipe_of(**{**SHOWN, "carried": mixed, "join": "mix", "balance": 3}).versions
+
+
+def test_a_sound_that_is_gone_is_carried_or_named() -> None:
+    gone = {**SHOWN, **placed("B", Missing(TWO.tracks[1]), gain=-6.0, pan=0.5), "carried": TWO}
+    assert recipe_of(**gone) == TWO.replace(**{name: getattr(recipe_of(**gone), name) for name in _FINE})
+    with pytest.raises(HearsightError, match=r"B, bells\.ogg, is not here"):
+        recipe_of(**{**gone, "balance": 50})
+    assert recipe_of(**{**gone, "mute_b": True}).audible == (True, False)
+
+
+_FINE = ("prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale", "width", "height")
+
+
+def test_shares_are_percent() -> None:
+    assert shares((2, 6), 2) == (25, 75)
+    assert shares(None, 4) == (25, 25, 25, 25)
+    assert shares((0, 0), 2) == (0, 0)
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> SoundPanel:
+    with gr.Blocks():
+        return build_sound_panel(Service(home=tmp_path_factory.mktemp("home")))
+
+
+def value(update: Any) -> Any:
+    """What an update puts into a control."""
+    if isinstance(update, gr.components.Component):
+        return update.value
+    return update.get("value") if isinstance(update, dict) else update
+
+
+def restored(panel: SoundPanel, recipe: Recipe, *facts: object) -> dict[str, Any]:
+    """The values of the page after a picture was brought back."""
+    updates = panel.restore(recipe, facts)
+    missing = set(updates) - set(panel.changing)
+    assert not missing, "the page would refuse the update"
+    return {name: value(updates[control]) for name, control in panel.inputs.items() if control in updates}
+
+
+def test_eight_tracks_come_back(panel: SoundPanel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    starter = starters()[0]
+    known = look(str(starter.path))
+    track = Track(name="rain.ogg", sha256=starter.sha256, start=0.0, duration=known.seconds)
+    tracks = [track.replace(gain=-step, pan=step / 10, room="church", solo=step > 2) for step in range(MAX_TRACKS)]
+    tracks[1] = tracks[1].replace(sha256="d" * 64, name="gone.wav")
+    weights = tuple(float(step) for step in range(MAX_TRACKS))
+    recipe = Recipe(tracks=tuple(tracks), join="morph", weights=weights, seed=1)
+    values = restored(panel, recipe, known)
+    assert isinstance(values["facts_b"], Missing)
+    assert read(VALUES | values, "pocket", "word").tracks == recipe.tracks  # the word is still the picture's own
+    changed = read({**VALUES, **values, "gain_h": 3.0}, "pocket", "word")
+    assert changed.tracks[7].gain == 3.0 and changed.tracks[7].path
+    assert changed.weights == pytest.approx([weight / 28 for weight in weights], abs=1e-4)
+
+
+def test_a_single_sound_empties_the_desk(panel: SoundPanel) -> None:
+    values = restored(panel, WORD, FACTS)
+    assert all(values[named("sound", letter)] is None for letter in LETTERS[1:])
+    assert values["facts"] is FACTS and values["join"] == "mix"
+    assert read(VALUES | values, "pocket", "word").tracks == WORD.tracks
+
+
+def test_tracks_open_one_after_the_other(panel: SoundPanel) -> None:
+    desk = panel.desk
+    assert desk.added("B")[desk.opened] == "BC"
+    assert desk.added("CD")[desk.opened] == "BCD"
+    everything = desk.added("BCDEFG")
+    assert everything[desk.opened] == "BCDEFGH"
+    assert everything[desk.add].visible is False
+    assert desk.removed("BC", "B")[desk.opened] == "C"
+
+
+def test_a_removed_track_is_not_heard_whatever_the_browser_still_holds() -> None:
+    recipe = recipe_of(**placed("B", BELLS), **placed("C", FIRE), opened="C")
+    assert [track.name for track in recipe.tracks] == ["rain.ogg", "fire.ogg"]
+
+
+def sliders(desk: DeskPanel, updates: dict[Any, Any]) -> str:
+    """The visible sliders of a morph: '-' the one between two sounds, else letters."""
+    weights = "".join(LETTERS[i] for i, one in enumerate(desk.weights) if updates[one].visible)
+    return "-" if updates[desk.balance].visible else weights
+
+
+def test_a_morph_shows_the_sliders_it_needs(panel: SoundPanel) -> None:
+    desk, empty = panel.desk, [None] * (MAX_TRACKS - 3)
+    assert sliders(desk, desk.rejoined("mix", LETTERS[1:], FACTS, BELLS, FIRE, *empty)) == ""
+    assert sliders(desk, desk.rejoined("morph", LETTERS[1:], FACTS, None, None, *empty)) == ""
+    two = desk.rejoined("morph", LETTERS[1:], FACTS, None, FIRE, *empty)
+    assert sliders(desk, two) == "-" and two[desk.balance].label == "From A (0) to C (100)"
+    assert sliders(desk, desk.rejoined("morph", LETTERS[1:], FACTS, BELLS, FIRE, *empty)) == "ABC"
+    assert sliders(desk, desk.rejoined("morph", "C", FACTS, BELLS, FIRE, *empty)) == "-"
+
+
+def test_matched_gains_stand_on_the_sliders_steps(panel: SoundPanel) -> None:
+    desk, rain, dog = panel.desk, starters()[0], starters()[6]
+    values = VALUES | {"sound": str(rain.path), "facts": look(str(rain.path)), "start": 0.0, "gain": -30.0}
+    values |= placed("B", look(str(dog.path)))
+    first = desk.matched(**values)
+    gains = [first[track.gain] for track in desk.tracks[:2]]
+    assert all(gain % 0.5 == 0 for gain in gains) and abs(gains[0]) < 3
+    again = desk.matched(**{**values, "gain": gains[0], "gain_b": gains[1]})
+    assert [again[track.gain] for track in desk.tracks[:2]] == gains
+    alone = desk.matched(**VALUES)
+    assert "second sound" in alone[desk.line] and len(alone) == 1
+
+
+def test_a_scene_in_view_goes_when_it_is_no_longer_true(panel: SoundPanel) -> None:
+    desk, values = panel.desk, VALUES | placed("B", BELLS)
+    shown = Recipe(tracks=recipe_of(**placed("B", BELLS)).tracks)
+    assert desk.scene not in desk.outdated(**values, arranged=shown)
+    assert desk.scene not in desk.outdated(**values, arranged=None)
+    assert desk.outdated(**{**values, "pan_b": 1.0}, arranged=shown)[desk.scene].visible is False
