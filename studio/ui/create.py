@@ -25,6 +25,7 @@ from studio.ui.words_panel import WordsPanel, build_words_panel
 
 Updates = dict[Any, Any]
 CREATE_ID = "create"
+_FINE = ("num_inference_steps", "guidance_scale", "sound_strength", "width", "height")
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -41,7 +42,7 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
         "prompt": values["prompt"],
         "negative_prompt": values["negative_prompt"],
         "seed": seed_of(values["seed"]) if values["keep_seed"] else None,
-        **{name: values[name] for name in ("num_inference_steps", "guidance_scale", "width", "height")},
+        **{name: values[name] for name in _FINE},
         **{name: values[name] for name in ("count", "preview_every")},
     }
     carried = values["carried"]

@@ -80,6 +80,7 @@ def facts(entry: Entry, recipe: Recipe) -> str:
         (words.SEED, "" if entry.seed is None else str(entry.seed)),
         (words.STEPS, "" if steps is None else str(steps)),
         (words.GUIDANCE, "" if guidance is None else f"{guidance:g}"),
+        (words.SOUND_STRENGTH, "" if recipe.sound_strength == 1 else f"{recipe.sound_strength:g}"),
         (words.SIZE, f"{entry.width} x {entry.height} px"),
         (words.MODEL, entry.model),
         (words.WHEN, f"{entry.made:%Y-%m-%d %H:%M}"),

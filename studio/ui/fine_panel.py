@@ -39,6 +39,7 @@ class FinePanel:
     keep_seed: gr.Checkbox
     num_inference_steps: gr.Slider
     guidance_scale: gr.Slider
+    sound_strength: gr.Slider
     width: gr.Slider
     height: gr.Slider
     count: gr.Slider
@@ -58,6 +59,7 @@ class FinePanel:
             self.keep_seed: recipe.seed is not None,
             self.num_inference_steps: recipe.num_inference_steps or like["num_inference_steps"],
             self.guidance_scale: _first(recipe.guidance_scale, like["guidance_scale"]),
+            self.sound_strength: recipe.sound_strength,
             self.width: recipe.width or like["native_size"],
             self.height: recipe.height or like["native_size"],
             self.count: min(recipe.count, MOST_PICTURES),
@@ -88,13 +90,15 @@ def build_fine_panel(model: str) -> FinePanel:
         with gr.Row():
             steps = _slider(fields["num_inference_steps"], words.STEPS, like["num_inference_steps"])
             guidance = _slider(fields["guidance_scale"], words.GUIDANCE, like["guidance_scale"])
+            strength = _slider(fields["sound_strength"], words.SOUND_STRENGTH, fields["sound_strength"].default)
         with gr.Row():
             width = _slider(fields["width"], words.WIDTH, like["native_size"])
             height = _slider(fields["height"], words.HEIGHT, like["native_size"])
         with gr.Row():
             count = _slider(fields["count"], words.COUNT, 1, MOST_PICTURES)
             preview = _slider(fields["preview_every"], words.PREVIEW, fields["preview_every"].default, MOST_PREVIEW)
-    return FinePanel(model, negative_prompt, seed, keep_seed, steps, guidance, width, height, count, preview)
+    kept = (negative_prompt, seed, keep_seed, steps, guidance, strength)
+    return FinePanel(model, *kept, width, height, count, preview)
 
 
 def seed_of(text: str) -> int | None:

@@ -113,7 +113,16 @@ def test_a_sound_that_is_gone_is_carried_or_named() -> None:
     assert recipe_of(**{**gone, "mute_b": True}).audible == (True, False)
 
 
-_FINE = ("prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale", "width", "height")
+_FINE = (
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "sound_strength",
+    "width",
+    "height",
+)
 
 
 def test_shares_are_percent() -> None:

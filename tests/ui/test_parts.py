@@ -67,6 +67,7 @@ VALUES: dict[str, Any] = {
     "count": 1,
     "num_inference_steps": 20,
     "guidance_scale": 4.0,
+    "sound_strength": 1.0,
     "width": 256,
     "height": 256,
     "preview_every": 2,
@@ -89,6 +90,11 @@ def test_an_unmoved_part_is_left_to_the_engine() -> None:
 def test_a_moved_part_is_kept_inside_the_sound() -> None:
     (track,) = recipe_of(start=15.0, duration=10.0).tracks
     assert (track.start, track.duration) == (15.0, 5.0)
+
+
+def test_the_strength_of_the_sound_is_its_own() -> None:
+    assert recipe_of().sound_strength == 1
+    assert recipe_of(sound_strength=0.4).sound_strength == 0.4
 
 
 def test_a_seed_counts_only_when_it_is_kept() -> None:
