@@ -18,6 +18,7 @@ import torch
 
 # The modules themselves and not `diffusers`: the package's front door imports every pipeline it knows.
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -183,7 +184,11 @@ def _load_part(folder: Path, kind: Any) -> Any:
     if kind is CLIPTokenizer:
         return kind.from_pretrained(folder, local_files_only=True)
     # float32 first: asking the libraries for another dtype makes them change torch's global default while they load.
-    part, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True, dtype=torch.float32)
+    # Diffusers would load with less memory through accelerate, and warns at every start that it is not there.
+    plain = {"low_cpu_mem_usage": False} if issubclass(kind, ModelMixin) else {}
+    part, report = kind.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True, dtype=torch.float32, **plain
+    )
     # The libraries fill what is missing with random numbers and only log it.
     if missing := sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"]):
         raise ValueError(f"{len(missing)} weights are missing or of the wrong shape, the first is {missing[0]}")
