@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.adapters import ADAPTERS
@@ -107,4 +108,7 @@ class WordAdapter(nn.Module, Adapter):
             self.network(embedding.tokens[i : i + 1], embedding.mask[i : i + 1], embedding.pooled[i : i + 1])
             for i in rows
         ]
-        return Conditioning(torch.cat(words).float())
+        # As long as an ordinary word (a text embedding's expected length). The less sure the ear, the shorter the mean
+        # that the network learned, and beside words of full length the U-Net hardly reads a short one.
+        length = self.config.scale * self.config.text_width**0.5
+        return Conditioning(F.normalize(torch.cat(words).float(), dim=-1) * length)
