@@ -19,6 +19,7 @@ COUNTS = {
     "couples": "pairs of sounds that are mixed, morphed and compared, at most",
     "nouns": "nouns that are drawn with each word of light, time and colour, at most",
     "photos": "held-out photos whose nearest training photo gives the scale for copies, at most",
+    "edits": "held-out photos that are edited with a sound by every method, at most",
 }
 
 
@@ -38,22 +39,35 @@ class Evaluate(Command):
         "  copies       whether pictures repeat training photos; nearest.jpg\n"
         "  volume       whether a louder sound shows more; volume.jpg\n"
         "  mix          whether two sounds both show, and the louder one more; mix.jpg\n"
+        "  placement    whether sounds that are panned apart show each in its half; placement.jpg\n"
         "  morph        whether a morph goes evenly from one sound to the other; morph.jpg\n"
         "  variety      how far two recordings of one sound differ in their pictures\n"
-        "  control      whether words of light, time and colour do what they say; control.jpg"
+        "  control      whether words of light, time and colour do what they say; control.jpg\n"
+        "  edit         whether photos edited with a sound show it and keep their layout; edit.jpg"
     )
     examples = """
         hearsight evaluate pocket --data sounds-and-photos -o scores
         hearsight evaluate pocket --data sounds-and-photos -o scores --only ear robust calibration
+        hearsight evaluate pocket --data sounds-and-photos -o scores --only sounds --adapter word gated
         hearsight evaluate pocket --data sounds-and-photos -o scores --seeds 16 --per-class 10
+        hearsight evaluate pocket-fast --data sounds-and-photos -o fast-scores --only text sounds
     """
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("what", choices=["pocket"], metavar="WHAT", help="pocket: the embedded models")
+        parser.add_argument(
+            "model", metavar="MODEL", help="the image model that draws: pocket, pocket-fast, or a folder"
+        )
         parser.add_argument("--data", type=Path, required=True, help="the data folder; the README describes its form")
         parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.json and the sheets")
         parser.add_argument("--only", nargs="+", default=[], metavar="PART", help="score these parts instead of all")
+        parser.add_argument(
+            "--adapter",
+            nargs="+",
+            default=["word"],
+            metavar="NAME",
+            help="names or folders; sounds compares them all, the other parts take the first (default: word)",
+        )
         parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where decoded photos are kept")
         for name, text in COUNTS.items():
             parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=int, metavar="N", help=text)
@@ -64,12 +78,20 @@ class Evaluate(Command):
             raise InputError(
                 f"The data folder {arguments.data} is not there. Give a folder as the README describes it."
             )
+        from studio.backbones.hub import model_folder
         from studio.evaluation.bench import Counts
         from studio.evaluation.pocket import evaluate_pocket
 
+        model_folder(arguments.model)  # refused now rather than after the ear was scored
         given = {name: getattr(arguments, name) for name in COUNTS if getattr(arguments, name) is not None}
         report = evaluate_pocket(
-            arguments.data, arguments.cache, arguments.output, counts=Counts(**given), parts=arguments.only
+            arguments.data,
+            arguments.cache,
+            arguments.output,
+            model=arguments.model,
+            counts=Counts(**given),
+            parts=arguments.only,
+            adapters=arguments.adapter,
         )
         print("\n".join(table(report["scores"])))
         return 0

@@ -32,6 +32,12 @@ def held_out(recording: str) -> bool:
     return int(hashlib.sha256(recording.encode()).hexdigest()[:8], 16) / 16**8 < HELD_OUT
 
 
+def calibrates(recording: str) -> bool:
+    """Whether a held-out recording belongs to the half that an ear's temperature is fitted on; the other scores it."""
+    recording = COPIES.get(recording, recording)
+    return hashlib.sha256(recording.encode()).digest()[-1] % 2 == 0
+
+
 @dataclass
 class Sounds:
     """All sounds at one rate.

@@ -36,6 +36,7 @@ class Counts:
     couples: pairs of sounds that are mixed, morphed, or compared, at most.
     nouns: nouns whose pictures are asked to change with the words, at most.
     photos: held-out photos whose nearest training photo is looked for, at most.
+    edits: held-out photos that are edited with a sound by every method, at most; a tenth of them at four volumes.
     """
 
     seeds: int = 3
@@ -45,6 +46,7 @@ class Counts:
     couples: int = 16
     nouns: int = 5
     photos: int = 300
+    edits: int = 20
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -71,18 +73,30 @@ class Job:
 
 
 class Bench:
-    """What the metrics measure with. data: the data folder.  cache: where decoded photos are kept."""
+    """What the metrics measure with. data: the data folder.  cache: where decoded photos are kept.
 
-    def __init__(self, data: Path, cache: Path, counts: Counts | None = None) -> None:
-        self.data, self.cache, self.counts = data, cache, counts or Counts()
+    model: the image model that draws, by name.
+    adapters: those whose pictures are compared, by name or folder; what is drawn without naming one is by the first.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        cache: Path,
+        counts: Counts | None = None,
+        model: str = "pocket",
+        adapters: Sequence[str] = ("word",),
+    ) -> None:
+        self.data, self.cache, self.counts, self.model = data, cache, counts or Counts(), model
+        self.adapters = tuple(adapters)
         self.engine, self.vocabulary = Engine(), Vocabulary.load(data)
         self._heard: dict[int, list[tuple[str, float]] | None] = {}
         self._painted: dict[tuple[str, int], Image.Image] = {}
-        self._drawn: dict[tuple[int, int, float], tuple[Image.Image, str]] = {}
+        self._drawn: dict[tuple[int, int, float, str], tuple[Image.Image, str]] = {}
 
     @cached_property
     def backbone(self) -> Backbone:
-        return load_backbone("pocket", self.engine.choice)
+        return load_backbone(self.model, self.engine.choice)
 
     @cached_property
     def classifier(self) -> PictureClassifier:
@@ -135,14 +149,18 @@ class Bench:
             self._painted[prompt, seed] = paint_text(self.backbone, prompt, seed)
         return self._painted[prompt, seed]
 
-    def draw(self, job: Job, gain: float = 0.0) -> tuple[Image.Image, str]:
+    def draw(self, job: Job, gain: float = 0.0, adapter: str | None = None) -> tuple[Image.Image, str]:
         """The picture of "a photo of A*" from a held-out sound, and what the ear took it for.
 
-        gain: in dB, before the ear hears it. Raises InputError when the sound is silent then.
+        gain: in dB, before the ear hears it.  adapter: None = the first of `adapters`.
+        Raises InputError when the sound is silent then.
         """
-        key = (job.row, job.seed, gain)
+        adapter = self.adapters[0] if adapter is None else adapter
+        key = (job.row, job.seed, gain, adapter)
         if key not in self._drawn:
-            recipe = Recipe(tracks=(Track(gain=gain),), seed=job.seed, preview_every=0)
+            recipe = Recipe(
+                model=self.model, adapter=adapter, tracks=(Track(gain=gain),), seed=job.seed, preview_every=0
+            )
             result = self.engine.run(recipe, self.sounds.clips[job.row])
             self._drawn[key] = (result.images[0], result.heard[0][0])
         return self._drawn[key]

@@ -2,9 +2,9 @@
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3: sounds are sorted into bins by the ear's
 confidence (the probability of its first label); the error is the mean over bins, weighted by what is in them, of the
-distance between the share that is right and the mean confidence. No temperature is fitted: the held-out recordings
-are there to be scored, and on training recordings the ear is surer than it has a right to be. The sign of the last
-score says which way a temperature would have to go.
+distance between the share that is right and the mean confidence. The ear's temperature is fitted on half of the
+held-out recordings (`studio.training.vote`; on training recordings the ear is surer than it has a right to be), so
+only the other half is scored here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from studio.data.recordings import calibrates
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench
 from studio.evaluation.scores import Findings, Score
@@ -88,17 +89,19 @@ def reliability_plot(found: Reliability, size: int = 420) -> Image.Image:
 
 @METRICS.register("calibration")
 def calibration(bench: Bench) -> Findings:
-    """ECE of the ear on the held-out recordings; a recording in several pieces counts once.
+    """ECE of the ear on held-out recordings that its temperature has not seen; one in several pieces counts once.
 
     Sounds that the engine refuses as silent have no confidence and are left out.
     """
     pieces = Counter(bench.sounds.recordings)
     answers = []
     for row, recording in enumerate(tqdm(bench.sounds.recordings, desc="confidence", unit="sound")):
-        heard = bench.hear(row)
+        heard = None if calibrates(recording) else bench.hear(row)
         if heard is not None:
             label, sure = heard[0]
             answers.append((sure, label == bench.sound_name(row), 1 / pieces[recording]))
+    if not answers:
+        return Findings([])
     confidence, right, weight = (np.array(column, float) for column in zip(*answers, strict=True))
     found = reliability(confidence, right, weight)
     scores = [

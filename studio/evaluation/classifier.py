@@ -78,6 +78,18 @@ class PictureClassifier(nn.Module):
         return self.pooled(_to_tensor(small)).numpy()
 
     @torch.no_grad()
+    def self_similarity(self, picture: Image.Image) -> np.ndarray:
+        """How alike each two places of a picture are: float32 [N, N] cosines, the mean over all places taken out.
+
+        The layer is the last but one resolution, 8 x 8 places of the embedded weights. Tumanyan et al., "Splicing ViT
+        Features", 2022, compare the structure of pictures so (with another network): colours and textures drop out,
+        what belongs together remains.
+        """
+        x = self.body[: 2 * len(self.channels) - 2](_to_tensor(np.stack([shrink(picture)])))[0].flatten(1).T
+        x = F.normalize(x - x.mean(0), dim=1)
+        return (x @ x.T).numpy()
+
+    @torch.no_grad()
     def probabilities(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """float32 [B, classes]; each picture and its mirror image, averaged."""
         x = _to_tensor(np.stack([shrink(picture) for picture in pictures]))

@@ -41,7 +41,8 @@ def equally_loud(bench: Bench, couple: tuple[Job, Job]) -> list[Clip]:
 
 def draw(bench: Bench, clips: list[Clip], seed: int, **fields: object) -> Image.Image:
     """The picture of a scene of these sounds. Raises InputError as the engine does."""
-    recipe = Recipe(tracks=tuple(Track() for _ in clips), seed=seed, preview_every=0, **fields)  # type: ignore[arg-type]
+    settings = {"model": bench.model, "adapter": bench.adapters[0], "seed": seed, "preview_every": 0, **fields}
+    recipe = Recipe(tracks=tuple(Track() for _ in clips), **settings)  # type: ignore[arg-type]
     return bench.engine.run(recipe, clips).images[0]
 
 

@@ -17,21 +17,34 @@ from typing import Any
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Counts
 from studio.evaluation.sheets import save_sheet
+from studio.models import adapter_kind
 
 
 def evaluate_pocket(
-    data: Path, cache: Path, out: Path, *, counts: Counts | None = None, parts: Sequence[str] = ()
+    data: Path,
+    cache: Path,
+    out: Path,
+    *,
+    model: str = "pocket",
+    counts: Counts | None = None,
+    parts: Sequence[str] = (),
+    adapters: Sequence[str] = ("word",),
 ) -> dict[str, Any]:
     """Score the embedded models; writes ``scores.json`` and the sheets into `out` and returns what it wrote.
 
+    model: the image model that draws, by name or folder; ear, adapter and classifier are the embedded ones.
     parts: names of metrics, none = all; in either case they run in the order of their names, which changes no score.
+    adapters: whose pictures are scored, by name or folder; "sounds" compares all of them, the rest takes the first.
     Its "seconds" count a picture for the first metric that asked for it.
     Raises InputError for a part that is not there, and when data or models are missing.
     """
     metrics = {name: METRICS.get(name) for name in sorted(set(parts or METRICS.names()))}
+    for name in adapters:
+        adapter_kind(name)  # before anything is written
     out.mkdir(parents=True, exist_ok=True)
-    bench = Bench(data, cache, counts)
+    bench = Bench(data, cache, counts, model, adapters)
     report: dict[str, Any] = {"scores": [], "by_class": {}, "seconds": {}, "counts": asdict(bench.counts)}
+    report["adapters"] = [Path(name).name for name in bench.adapters]
     for name, metric in metrics.items():
         began = time.monotonic()
         findings = metric(bench)

@@ -9,19 +9,21 @@ robust.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from studio.adapters.gated import GatedAdapter
 from studio.adapters.word import WordAdapter, WordConfig
 from studio.backbones.stable_diffusion import StableDiffusion
 from studio.data.photos import Photos
 from studio.data.shards import Vocabulary
 from studio.diffusion.prompt import word_in_place
 from studio.encoders.base import SoundEmbedding
+from studio.encoders.pocket import PocketEar
 from studio.training.ear import EarTask
 from studio.training.image import diffusion_loss
 from studio.training.latents import Latents
@@ -49,7 +51,7 @@ class AdapterTask(Task):
         latents: Latents,
         vocabulary: Vocabulary,
         backbone: StableDiffusion,
-        adapter: WordAdapter,
+        adapter: WordAdapter | GatedAdapter,
         device: str = "cpu",
         denoising: float = 0.3,
         copies: int = 8,
@@ -84,7 +86,7 @@ class AdapterTask(Task):
     def listen(self, ear_task: EarTask, rows: np.ndarray, copies: int) -> SoundEmbedding:
         """Embeddings of `rows`, `copies` times over; with copies = 1 whole and as they are, else in changed parts."""
         ear, draw = ear_task.ear.eval(), np.random.default_rng(7)
-        tokens, pooled = [], []
+        tokens, pooled, logits = [], [], []
         length = 4 * ear.sample_rate
         for _copy in range(copies):
             for row in rows:
@@ -95,13 +97,15 @@ class AdapterTask(Task):
                 mel = ear.mel(wave[None])
                 if copies > 1:
                     mel = ear_task.mask(mel, draw)
-                t, p, _ = ear.network(mel)
+                t, p, named = ear.listen(mel)
                 tokens.append(t[0])
                 pooled.append(p[0])
+                logits.append(named[0])
         longest = max(len(t) for t in tokens)
         mask = torch.tensor([[i < len(t) for i in range(longest)] for t in tokens])
         padded = torch.stack([F.pad(t, (0, 0, 0, longest - len(t))) for t in tokens])
-        return SoundEmbedding(padded.to(self.device), mask.to(self.device), torch.stack(pooled).to(self.device))
+        parts = (padded, mask, torch.stack(pooled), torch.stack(logits))
+        return SoundEmbedding(*(part.to(self.device) for part in parts))
 
     def states(self, template: str, nouns: list[str], words: Tensor | None) -> tuple[Tensor, Tensor]:
         """Text states [B, L, E] of a template with nouns, or with A* where words [B, n, D] are given.
@@ -128,7 +132,8 @@ class AdapterTask(Task):
             return backbone.text_encoder(grid).last_hidden_state, torch.tensor(ends, device=self.device)
 
     def words(self, heard: SoundEmbedding, rows: Tensor) -> Tensor:
-        return self.adapter.network(heard.tokens[rows], heard.mask[rows], heard.pooled[rows])
+        assert heard.logits is not None
+        return self.adapter.network(heard.tokens[rows], heard.mask[rows], heard.pooled[rows], heard.logits[rows])
 
     def alignment(self, words: Tensor, candidates: list[list[int]], template: str) -> Tensor:
         """[K, B] squared difference of the text states from the word's end on, in units of their variance.
@@ -194,10 +199,20 @@ class AdapterTask(Task):
         self.adapter.save(folder)
 
 
-def new_adapter(backbone: StableDiffusion, sound_dim: int, encoder: str = "pocket") -> WordAdapter:
-    """An untrained word adapter that fits an ear and an image model."""
-    embedding: Any = backbone.token_embedding
-    scale = float(embedding.weight.std())
-    return WordAdapter(
-        WordConfig(encoder=encoder, sound_dim=sound_dim, text_width=backbone.dims.text_width, vectors=1, scale=scale)
+def new_adapter(backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabulary) -> WordAdapter:
+    """An untrained word adapter that fits an ear and an image model; it starts from the nouns' own embeddings."""
+    embedding = cast(Tensor, backbone.token_embedding.weight).detach().float()
+    things = [(label, picture) for label, name in enumerate(ear.labels) for picture in vocabulary.pairs.get(name, ())]
+    config = WordConfig(
+        encoder=ear.name,
+        sound_dim=ear.dim,
+        text_width=backbone.dims.text_width,
+        scale=float(embedding.std()),
+        concepts=tuple(label for label, _ in things),
+        labels=len(ear.labels),
     )
+    adapter = WordAdapter(config)
+    with torch.no_grad():
+        nouns = [backbone.token_ids(vocabulary.nouns[picture][0]) for _, picture in things]
+        adapter.network.words.copy_(torch.stack([embedding[ids].mean(0) for ids in nouns]).to(adapter.network.words))
+    return adapter

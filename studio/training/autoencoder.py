@@ -3,10 +3,13 @@
 Trained on 64 px crops: an f8 autoencoder is local, whole photos only judge it. Latents are kept equivariant to
 mirroring and to halving the picture (EQ-VAE, Kouzelis et al. 2025: decode(T z) is compared with T x): mirrored
 latents are then free augmentation for the diffusion model, and what it learns at 128 px holds at 256 px.
+
+A finished autoencoder goes on with its decoder alone: its latents stay, and with them all that was trained on them.
 """
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.data.photos import Photos
 from studio.evaluation.sheets import save_grid
@@ -22,6 +25,7 @@ from studio.training.loop import Task
 
 CROP = 64
 GREEN_SCALE = 10.0
+SQUARED = 5.0  # makes the squared error weigh about as much as the absolute one
 
 
 def new_autoencoder(channels: tuple[int, ...] = (16, 48, 96, 128), latent_channels: int = 8) -> AutoencoderKL:
@@ -66,15 +70,31 @@ def chroma(x: Tensor) -> Tensor:
 
 
 class AutoencoderTask(Task):
-    """L1 on pixels, on differences at two scales and on colour, and a light KL term."""
+    """L1 on pixels, on differences at two scales and on colour, and a light KL term.
+
+    latents: whether the latents are learned too. If not, the encoder stays as it is, and squared errors count as well.
+    """
 
     name = "pocket-vae"
 
     def __init__(
-        self, photos: Photos, held_out: Photos, model: AutoencoderKL, device: str = "cpu", kl: float = 1e-4
+        self,
+        photos: Photos,
+        held_out: Photos,
+        model: AutoencoderKL,
+        device: str = "cpu",
+        kl: float = 1e-4,
+        latents: bool = True,
     ) -> None:
         self.photos, self.held_out, self.model, self.device, self.kl = photos, held_out, model, device, kl
-        self.modules = {"vae": model}
+        nn.Module.to(model, device)
+        self.latents = latents
+        self.modules: dict[str, nn.Module] = {"vae": model}
+        if not latents:
+            parts = dict(model.named_children())  # the two of the encoder stay as they are
+            self.modules = {name: parts[name] for name in ("decoder", "post_quant_conv")}
+            for name in ("encoder", "quant_conv"):
+                parts[name].requires_grad_(False)
         # Sharp photos teach fine detail; 64 px ones are seen whole and, doubled, as soft as they come to the image
         # model.
         weights = np.where(photos.sides >= 200, 3.0, np.where(photos.sides >= 100, 2.0, 1.0))
@@ -99,7 +119,8 @@ class AutoencoderTask(Task):
         chosen = torch.multinomial(self.weights, batch_size, generator=generator).tolist()
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
         x = to_tensor(np.stack([self.crop(index, draw) for index in chosen])).to(self.device)
-        posterior = self.model.encode(x).latent_dist
+        with torch.set_grad_enabled(self.latents):
+            posterior = self.model.encode(x).latent_dist
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         z = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=generator).to(self.device)
         # Green against magenta varies least of the three colour axes in photos, and training never finds it by itself:
@@ -120,8 +141,10 @@ class AutoencoderTask(Task):
         colour = (chroma(small_y) - chroma(small_x)).abs().mean()
         patch = (F.avg_pool2d(y, 4) - F.avg_pool2d(x, 4)).abs().mean()
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        picture = pixel + 0.25 * fine + 0.25 * coarse + colour + 0.5 * patch
+        space = 0.1 * anchor + self.kl * divergence if self.latents else SQUARED * (y - x).square().mean()
         return {
-            "loss": pixel + 0.25 * fine + 0.25 * coarse + colour + 0.5 * patch + 0.1 * anchor + self.kl * divergence,
+            "loss": picture + space,
             "l1": pixel.detach(),
             "colour": colour.detach(),
             "green": anchor.detach(),
@@ -150,6 +173,12 @@ class AutoencoderTask(Task):
 
     def export(self, folder: Path) -> None:
         """Diffusers folder, with `scaling_factor` measured so that latents have unit variance."""
+        from studio.training.image import forget_origin  # that module reads this one
+
+        if not self.latents:  # scaled as before: the image model was trained on them
+            copy.deepcopy(self.model).half().save_pretrained(folder / "vae")
+            forget_origin(folder / "vae" / "config.json")
+            return
         values = []
         for index in np.linspace(0, len(self.photos) - 1, 96).astype(int):
             picture = to_tensor(self.photos.resized(int(index), 128)[None]).to(self.device)

@@ -187,7 +187,11 @@ class ImageTask(Task):
             native_size=self.size, num_inference_steps=20, guidance_scale=7.0, negative_prompt="blurry"
         )
         return StableDiffusion(
-            Path("."), pick_device(self.device), self.tokenizer, text_encoder, unet, vae, config, defaults
+            Path("."),
+            pick_device(self.device),
+            {"tokenizer": self.tokenizer, "text_encoder": text_encoder, "unet": unet, "vae": vae},
+            config,
+            defaults,
         )
 
     def samples(self, path: Path) -> None:
@@ -259,6 +263,7 @@ def export_model(
         "native_size": native_size,
         "num_inference_steps": 20,
         "guidance_scale": 7.0,
+        "edit_guidance_scale": 4.5,
         "negative_prompt": "blurry",
         "latent_rgb": matrix,
         "latent_rgb_bias": bias,

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from studio.errors import InputError
+from studio.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class LoopOptions:
     minutes : budget of training time, evaluation and interruptions not counted; the learning rate falls to 0 at its
         end
     steps : budget in optimiser steps instead (exactly one of the two)
-    batch_size : samples a step
+    batch_size : samples a step, in each process where several train together
+    accumulate : how many batches make up a step; as much memory as one of them, for the gradient of all
     learning_rate : peak, after `warmup` steps of linear rise
     decay : share of the budget at its end over which the rate falls linearly to 0
     ema : decay of the averaged weights, which are the ones exported
@@ -44,6 +46,7 @@ class LoopOptions:
     minutes: float | None = None
     steps: int | None = None
     batch_size: int = 16
+    accumulate: int = 1
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup: int = 100
@@ -58,7 +61,7 @@ class LoopOptions:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise InputError("Give a training budget: either --minutes or --steps.")
-        for name in ("minutes", "steps", "batch_size"):
+        for name in ("minutes", "steps", "batch_size", "accumulate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{name} must be above 0 but is {value}.")
@@ -69,11 +72,13 @@ class Task(ABC):
 
     modules : the trained networks by name; anything frozen stays out
     rates : learning rate of a module as a multiple of the run's; 1 where it is not named
+    progress : share of the budget that is used, 0..1; the loop keeps it up to date, for tasks in stages
     """
 
     name: str
     modules: dict[str, nn.Module]
     rates: ClassVar[dict[str, float]] = {}
+    progress: float = 0.0
 
     @abstractmethod
     def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
@@ -171,21 +176,29 @@ def learning_rate(options: LoopOptions, step: int, progress: float) -> float:
     return options.learning_rate * rise * fall
 
 
-def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | None = None) -> dict[str, float]:
+def train(
+    task: Task,
+    run: Path,
+    options: LoopOptions,
+    notes: dict[str, Any] | None = None,
+    workers: Workers | None = None,
+) -> dict[str, float]:
     """Train `task` in folder `run` until the budget is used, going on from its checkpoint if there is one.
 
-    Returns the last scores. Exports the model to ``run/export``.
+    Returns the last scores. Exports the model to ``run/export``. workers: all processes that train it together; the
+    task must have been built in each of them from the same seed.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "samples").mkdir(exist_ok=True)
-    (run / "options.json").write_text(
-        json.dumps({"loop": asdict(options), "task": notes or {}}, indent=1, default=str)
-    )
+    workers = workers or Workers(options.device)
+    if workers.first:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "samples").mkdir(exist_ok=True)
+        (run / "options.json").write_text(
+            json.dumps({"loop": asdict(options), "task": notes or {}}, indent=1, default=str)
+        )
     for module in task.modules.values():
         module.to(options.device).train()
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in module.parameters() if p.requires_grad], "scale": task.rates.get(name, 1.0)}
-        for name, module in task.modules.items()
+        {"params": [p for p in module.parameters() if p.requires_grad]} for module in task.modules.values()
     ]
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = torch.optim.AdamW(
@@ -206,6 +219,8 @@ def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | N
         return spent / (options.minutes * 60) if options.minutes is not None else step / (options.steps or 1)
 
     def write() -> None:
+        if not workers.first:
+            return
         save_checkpoint(
             checkpoint,
             {
@@ -218,32 +233,39 @@ def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | N
         )
 
     def log(entry: dict[str, float]) -> None:
+        if not workers.first:
+            return
         with (run / "stats.jsonl").open("a") as out:
             out.write(json.dumps({"step": step, "minutes": round(spent / 60, 3), **entry}) + "\n")
 
+    samples = options.batch_size * options.accumulate * workers.count
     since_checkpoint = since_sample = 0.0
     running: dict[str, float] = {}
     done = int(1000 * min(1, progress()))
     form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
-    bar = tqdm(total=1000, initial=done, desc=task.name, bar_format=form)
+    bar = tqdm(total=1000, initial=done, desc=task.name, bar_format=form, disable=not workers.first)
     try:
         with stoppable():
             while progress() < 1:
                 started = time.perf_counter()
-                generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-                rate = learning_rate(options, step, progress())
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["scale"]
-                with autocast(options.device):
-                    losses = task.loss(step, generator, options.batch_size)
-                losses["loss"].backward()
+                task.progress = progress()
+                rate = learning_rate(options, step, task.progress)
+                for name, group in zip(task.modules, optimizer.param_groups, strict=True):
+                    group["lr"] = rate * task.rates.get(name, 1.0)
+                for part in range(options.accumulate):
+                    draw = (step * options.accumulate + part) * workers.count + workers.rank
+                    generator = torch.Generator().manual_seed(options.seed * 1_000_003 + draw)
+                    with autocast(options.device):
+                        losses = task.loss(step, generator, options.batch_size)
+                    (losses["loss"] / options.accumulate).backward()
+                workers.average_gradients(parameters)
                 norm = torch.nn.utils.clip_grad_norm_(parameters, options.clip_norm)
                 if math.isfinite(float(norm)):  # one bad batch must not spoil the run
                     optimizer.step()
                     average.update(step)
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
-                seconds = time.perf_counter() - started
+                seconds = workers.agreed(time.perf_counter() - started, options.device)
                 spent += seconds
                 since_checkpoint += seconds
                 since_sample += seconds
@@ -251,9 +273,7 @@ def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | N
                     now = float(value.detach())
                     running[name] = 0.98 * running.get(name, now) + 0.02 * now
                 bar.n = int(1000 * min(1.0, progress()))
-                bar.set_postfix_str(
-                    f"step {step} loss {running['loss']:.4f} {options.batch_size / seconds:.0f}/s", refresh=False
-                )
+                bar.set_postfix_str(f"step {step} loss {running['loss']:.4f} {samples / seconds:.0f}/s", refresh=False)
                 bar.update(0)
                 if step % 50 == 0:
                     log({**running, "lr": rate})
@@ -261,16 +281,21 @@ def train(task: Task, run: Path, options: LoopOptions, notes: dict[str, Any] | N
                     write()
                     since_checkpoint = 0.0
                 if since_sample > options.sample_minutes * 60:
-                    with average.in_place(), torch.no_grad(), autocast(options.device):
-                        task.samples(run / "samples" / f"{step:07d}")
-                        log(task.scores())
+                    if workers.first:
+                        with average.in_place(), torch.no_grad(), autocast(options.device):
+                            task.samples(run / "samples" / f"{step:07d}")
+                            log(task.scores())
+                    workers.wait()
                     since_sample = 0.0
     finally:
         bar.close()
         write()
-    with average.in_place(), torch.no_grad(), autocast(options.device):
-        task.samples(run / "samples" / f"{step:07d}")
-        scores = task.scores()
-        log(scores)
-        task.export(run / "export")
+    scores: dict[str, float] = {}
+    if workers.first:
+        with average.in_place(), torch.no_grad(), autocast(options.device):
+            task.samples(run / "samples" / f"{step:07d}")
+            scores = task.scores()
+            log(scores)
+            task.export(run / "export")
+    workers.wait()
     return scores

@@ -1,7 +1,8 @@
 """The recipes of the embedded models: which task, on what, with which defaults. One function a model, one table.
 
 Each builds its task from a data folder and the finished runs before it; all run folders lie side by side in one folder
-(``runs/pocket-vae``, ``runs/pocket-image-128``, ``runs/ear``, ``runs/adapter``, ``runs/classifier``).
+(``runs/pocket-vae``, ``runs/pocket-image-128``, ``runs/ear``, ``runs/adapter``, ``runs/adapter-gated``,
+``runs/classifier``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -22,6 +23,13 @@ from studio.data.recordings import Sounds
 from studio.data.shards import Vocabulary
 from studio.errors import InputError
 from studio.training.loop import LoopOptions, Task, train
+from studio.training.workers import Workers
+
+if TYPE_CHECKING:
+    from studio.backbones.stable_diffusion import StableDiffusion
+    from studio.encoders.pocket import PocketEar
+    from studio.training.ear import EarTask
+    from studio.training.latents import Latents
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Work:
     """What a recipe builds from.
 
     data : the data folder.  runs : the folder of run folders.  size : picture size in pixels (image and adapter).
-    init : a finished model to go on from (the assets' folder of the same kind), or None.
+    init : a finished model to go on from (the assets' folder of the same kind; for pocket-fast the teacher), or None.
     """
 
     data: Path
@@ -78,11 +86,12 @@ def _photos(work: Work, split: str = "train") -> Photos:
 
 
 def pocket_vae(work: Work) -> Task:
-    """The autoencoder, on crops of the photos."""
+    """The autoencoder, on crops of the photos; a finished one goes on with its decoder."""
     from studio.training.autoencoder import AutoencoderTask, new_autoencoder
 
     model = AutoencoderKL.from_pretrained(work.init / "vae").float() if work.init else new_autoencoder()
-    return AutoencoderTask(_photos(work), _photos(work, "val"), model, work.device)
+    photos, held_out = _photos(work), _photos(work, "val")
+    return AutoencoderTask(photos, held_out, model, work.device, latents=work.init is None)
 
 
 def pocket_image(work: Work) -> Task:
@@ -108,6 +117,20 @@ def pocket_image(work: Work) -> Task:
     return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None)
 
 
+def pocket_fast(work: Work) -> Task:
+    """The few-step student of the image model trained before (or of the one in `init`), at its native size."""
+    from studio.backbones import load_backbone
+    from studio.backbones.stable_diffusion import StableDiffusion
+    from studio.device import pick_device
+    from studio.training.few_step import FewStepTask
+
+    model = work.init or work.finished("pocket-image", "pocket")
+    teacher = load_backbone(str(model), pick_device(work.device))
+    if not isinstance(teacher, StableDiffusion):
+        raise InputError(f"The few-step model learns from models of Stable Diffusion's form; {model.name} is another.")
+    return FewStepTask(teacher, Vocabulary.load(work.data), work.device)
+
+
 def starter_recordings() -> frozenset[str]:
     """Recordings shipped as starter sounds: nothing is trained on them, so that they are an honest first try."""
     from studio.paths import assets_folder
@@ -127,14 +150,27 @@ def ear(work: Work) -> Task:
     return EarTask(sounds, model.to(work.device), work.device, never=starter_recordings())
 
 
-def adapter(work: Work) -> Task:
-    """The word adapter between the ear and the image model trained before."""
-    from studio.adapters.word import WordAdapter
+@dataclass(frozen=True)
+class _AdapterParts:
+    """What every adapter is trained with."""
+
+    sounds: EarTask
+    photos: Photos
+    latents: Latents
+    words: Vocabulary
+    backbone: StableDiffusion
+    ear: PocketEar
+
+    @property
+    def all(self) -> tuple[EarTask, Photos, Latents, Vocabulary, StableDiffusion]:
+        return self.sounds, self.photos, self.latents, self.words, self.backbone
+
+
+def _adapter_parts(work: Work) -> _AdapterParts:
     from studio.backbones import load_backbone
     from studio.backbones.stable_diffusion import StableDiffusion
     from studio.device import pick_device
     from studio.encoders.pocket import PocketEar
-    from studio.training.adapter import AdapterTask, new_adapter
     from studio.training.ear import EarTask
     from studio.training.latents import encode_photos
 
@@ -142,12 +178,33 @@ def adapter(work: Work) -> Task:
     model = work.finished("pocket-image", "pocket")
     backbone = load_backbone(str(model), pick_device(work.device))
     if not isinstance(backbone, StableDiffusion):
-        raise InputError(f"The word adapter trains on models of Stable Diffusion's form; {model.name} is another.")
+        raise InputError(f"Adapters train on models of Stable Diffusion's form; {model.name} is another.")
     latents = encode_photos(photos, backbone.vae, work.size, work.cache, device=work.device)
     listener = PocketEar.load(work.finished("ear", "ear"))
     ear_task = EarTask(Sounds.load(work.data), listener, never=starter_recordings())
-    made = WordAdapter.load(work.init, backbone.dims) if work.init else new_adapter(backbone, listener.dim)
-    return AdapterTask(ear_task, photos, latents, Vocabulary.load(work.data), backbone, made.train(), work.device)
+    return _AdapterParts(ear_task, photos, latents, Vocabulary.load(work.data), backbone, listener)
+
+
+def adapter(work: Work) -> Task:
+    """The word adapter between the ear and the image model trained before."""
+    from studio.adapters.word import WordAdapter
+    from studio.training.adapter import AdapterTask, new_adapter
+
+    parts = _adapter_parts(work)
+    new = (parts.backbone, parts.ear, parts.words)
+    made = WordAdapter.load(work.init, parts.backbone.dims) if work.init else new_adapter(*new)
+    return AdapterTask(*parts.all, made.train(), work.device)
+
+
+def gated_adapter(work: Work) -> Task:
+    """The gated adapter between the same two."""
+    from studio.adapters.gated import GatedAdapter
+    from studio.training.gated import GatedTask, new_gated_adapter
+
+    parts = _adapter_parts(work)
+    new = (parts.backbone, parts.ear, parts.words)
+    made = GatedAdapter.load(work.init, parts.backbone.dims) if work.init else new_gated_adapter(*new)
+    return GatedTask(*parts.all, made.train(), work.device)
 
 
 def classifier(work: Work) -> Task:
@@ -173,6 +230,18 @@ TRAINING: dict[str, TrainingRecipe] = {
         pocket_image,
         {"minutes": 240.0, "batch_size": 32, "learning_rate": 6e-4, "warmup": 150, "ema": 0.998, "decay": 0.5},
     ),
+    "pocket-fast": TrainingRecipe(
+        pocket_fast,
+        {
+            "minutes": 12.0,
+            "batch_size": 16,
+            "learning_rate": 3e-4,
+            "weight_decay": 0.0,
+            "warmup": 20,
+            "ema": 0.98,
+            "decay": 0.6,
+        },
+    ),
     "ear": TrainingRecipe(
         ear,
         {"minutes": 40.0, "batch_size": 32, "learning_rate": 1.5e-3, "weight_decay": 0.05, "ema": 0.995, "decay": 0.7},
@@ -180,6 +249,10 @@ TRAINING: dict[str, TrainingRecipe] = {
     "adapter": TrainingRecipe(
         adapter,
         {"minutes": 8.0, "batch_size": 64, "learning_rate": 1e-3, "ema": 0.995, "decay": 0.7},
+    ),
+    "adapter-gated": TrainingRecipe(
+        gated_adapter,
+        {"minutes": 9.0, "batch_size": 16, "learning_rate": 1e-3, "warmup": 50, "ema": 0.99, "decay": 0.5},
     ),
     "classifier": TrainingRecipe(
         classifier,
@@ -194,7 +267,8 @@ def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     settings = {**recipe.defaults, "device": work.device, **changes}
     if changes.get("steps") is not None:
         settings["minutes"] = None
+    workers = Workers(work.device)  # first of all, because it chooses which GPU "cuda" is
     torch.manual_seed(settings.get("seed", 0))  # initial weights
     options = LoopOptions(**settings)
     notes = {"name": name, "data": work.data.name, "size": work.size, "init": work.init.name if work.init else None}
-    return train(recipe.build(work), work.folder(name), options, notes)
+    return train(recipe.build(work), work.folder(name), options, notes, workers)

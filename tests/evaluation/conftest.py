@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import WIDTH
+from tests.models import TINY_PLACES, WIDTH
 from tests.training.data_maker import make_data
 
 
@@ -19,9 +19,10 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_assets(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
-    """Image model, ear, word adapter and picture classifier, tiny and random; pictures take two steps."""
+    """Image model, ear, both adapters and picture classifier, tiny and random; pictures take two steps."""
     import torch
 
+    from studio.adapters.gated import GatedAdapter, GatedConfig
     from studio.adapters.word import WordAdapter, WordConfig
     from studio.encoders.pocket import EarConfig, PocketEar
     from studio.evaluation.classifier import PictureClassifier
@@ -39,4 +40,7 @@ def small_assets(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) ->
             assets / "adapters" / "word"
         )
         PictureClassifier(["sea", "fire", "city_street"], [8, 16]).save(assets / "classifier")
+        GatedAdapter(GatedConfig(TINY_PLACES, sound_dim=16, count=2, width=WIDTH, hidden=16, text_width=WIDTH)).save(
+            assets / "adapters" / "gated"
+        )
     return assets

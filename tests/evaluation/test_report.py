@@ -22,11 +22,14 @@ SHEETS = {
     "reliability.png",
     "text.jpg",
     "sounds.jpg",
+    "sounds-gated.jpg",
     "nearest.jpg",
     "volume.jpg",
     "control.jpg",
     "mix.jpg",
     "morph.jpg",
+    "placement.jpg",
+    "edit.jpg",
 }
 PARTS = {
     "ear",
@@ -40,9 +43,11 @@ PARTS = {
     "control",
     "mix",
     "morph",
+    "placement",
     "variety",
+    "edit",
 }
-FEW = ("--seeds", "2", "--per-class", "2", "--recordings", "4", "--nouns", "2", "--photos", "5")
+FEW = ("--seeds", "2", "--per-class", "2", "--recordings", "4", "--nouns", "2", "--photos", "5", "--edits", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -62,13 +67,16 @@ def test_the_whole_report(
     monkeypatch.setattr("studio.evaluation.bench.paint_text", counted)
     out = tmp_path / "scores"
     command = ["evaluate", "pocket", "--data", str(small_data), "-o", str(out), "--cache", str(tmp_path / "cache")]
-    assert main([*command, *FEW]) == 0
+    assert main([*command, *FEW, "--adapter", "word", "gated"]) == 0
 
     report = json.loads((out / "scores.json").read_text())
     assert set(METRICS) == PARTS == set(report["seconds"])
     names = [score["name"] for score in report["scores"]]
     assert len(set(names)) == len(names)
     assert all(math.isfinite(score["value"]) and score["count"] > 0 for score in report["scores"])
+    assert report["adapters"] == ["word", "gated"]
+    assert {name.removeprefix("gated: ") for name in names if name.startswith("gated: ")} < set(names)
+    assert "gated: sounds: a class of the pair" in names
     assert report["counts"]["seeds"] == 2 and report["model"]
     assert {path.name for path in out.iterdir()} == SHEETS | {"scores.json"}
     for sheet in SHEETS:
@@ -100,6 +108,8 @@ def test_bad_counts_and_parts_are_refused(
     assert "--per-class must be at least 1" in capsys.readouterr().err
     assert main([*command, "--only", "colour"]) == 2
     assert "calibration" in capsys.readouterr().err  # the known ones are named
+    assert main([*command, "--adapter", "word", "nothing-here"]) == 2
+    assert "There is no adapter 'nothing-here'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

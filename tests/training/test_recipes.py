@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from studio.data.recordings import COPIES, Sounds, held_out
 from studio.encoders.pocket import PocketEar
@@ -16,13 +17,21 @@ from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
 from studio.training.recipes import TRAINING, Work, run_training
 
-STEPS = {"pocket-vae": 4, "pocket-image": 3, "ear": 25, "adapter": 6, "classifier": 25}
-FOLDERS = ("pocket-vae", "pocket-image-64", "ear", "adapter", "classifier")
+STEPS = {
+    "pocket-vae": 4,
+    "pocket-image": 3,
+    "pocket-fast": 3,
+    "ear": 25,
+    "adapter": 6,
+    "adapter-gated": 8,
+    "classifier": 25,
+}
+FOLDERS = ("pocket-vae", "pocket-image-64", "pocket-fast", "ear", "adapter", "adapter-gated", "classifier")
 
 
 @pytest.fixture(scope="module")
 def runs(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All five trained in order, a few steps each."""
+    """All trained in order, a few steps each."""
     folder = tmp_path_factory.mktemp("runs")
     for name, steps in STEPS.items():
         run_training(name, Work(tiny_data, folder, size=64), steps=steps, batch_size=8)
@@ -35,15 +44,17 @@ def test_every_recipe_was_tried(runs: Path) -> None:
         assert (runs / name / "export").is_dir() and (runs / name / "stats.jsonl").is_file()
     assert list((runs / "pocket-vae" / "samples").glob("*.jpg"))
     assert list((runs / "pocket-image-64" / "samples").glob("*.jpg"))
+    assert list((runs / "pocket-fast" / "samples").glob("*.jpg"))
 
 
-def test_the_trained_set_makes_a_picture(runs: Path) -> None:
+@pytest.mark.parametrize("adapter", ["adapter", "adapter-gated"])
+def test_the_trained_set_makes_a_picture(adapter: str, runs: Path) -> None:
     from studio.engine import Engine
     from studio.recipe import Recipe
 
     recipe = Recipe(
         model=str(runs / "pocket-image-64" / "export"),
-        adapter=str(runs / "adapter" / "export"),
+        adapter=str(runs / adapter / "export"),
         seed=1,
         num_inference_steps=2,
         width=64,
@@ -61,6 +72,20 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
     defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
     assert defaults["native_size"] == 128
     assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
+
+
+def test_a_finished_autoencoder_goes_on_without_touching_its_latents(
+    runs: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    first = runs / "pocket-vae" / "export"
+    run_training("pocket-vae", Work(tiny_data, tmp_path, init=first), steps=2, batch_size=4)
+    after = tmp_path / "pocket-vae" / "export" / "vae"
+    before, now = (AutoencoderKL.from_pretrained(folder).state_dict() for folder in (first / "vae", after))
+    changed = {name.split(".")[0] for name, value in before.items() if not torch.allclose(value, now[name], atol=1e-3)}
+    assert changed <= {"decoder", "post_quant_conv"}
+    assert any(not torch.equal(before[name].half().float(), now[name].float()) for name in before if "decoder" in name)
+    configs = [json.loads((folder / "config.json").read_text()) for folder in (first / "vae", after)]
+    assert configs[0]["scaling_factor"] == configs[1]["scaling_factor"] and "_name_or_path" not in configs[1]
 
 
 def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) -> None:
