@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from studio.encoders._weights import Published
 from studio.sound.clip import Clip
 
 
@@ -46,9 +47,11 @@ class Encoder(ABC):
 
     name: set by the registry.  sample_rate: Hz it listens at (it resamples itself).  dim: D of its embeddings.
     labels: what its logits name, in order; empty when it names nothing.
+    published: whose weights it needs, None when they come with Hearsight.
     """
 
     name: ClassVar[str]
+    published: ClassVar[Published | None] = None
     sample_rate: int
     dim: int
     labels: tuple[str, ...]
@@ -56,9 +59,10 @@ class Encoder(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path | None = None) -> Self:
-        """Read the ear from a folder (config.json, model.safetensors); None = the embedded weights, in eval mode.
+        """Read the ear from a folder, in eval mode. None = the embedded weights, or the published ones where the user
+        has put them (`weights_folder`).
 
-        Raises InputError when the folder holds no such ear.
+        Raises InputError when the folder holds no such ear, or when published weights are not on this machine.
         """
 
     @abstractmethod
@@ -70,3 +74,24 @@ class Encoder(ABC):
         if embedding.logits is None:
             return embedding.pooled.new_zeros(len(embedding.pooled), 0)
         return torch.softmax(embedding.logits.float(), dim=-1)
+
+
+class TextAligned(ABC):
+    """An ear that was trained together with a reader of text: sounds and phrases meet in one space of width D.
+
+    logit_scale: what the cosines were multiplied with in training, before the softmax over phrases.
+    """
+
+    logit_scale: float
+
+    @abstractmethod
+    def embed_text(self, phrases: Sequence[str]) -> Tensor:
+        """Phrases as unit vectors in the space of `SoundEmbedding.pooled`: float32 [P, D] for P phrases."""
+
+    def similarity(self, embedding: SoundEmbedding, phrases: Sequence[str]) -> Tensor:
+        """How well each of P phrases names each of B sounds: cosines, float32 [B, P] in -1..1.
+
+        `softmax(logit_scale * similarity)` over the phrases is what the model was trained to be right about.
+        """
+        sounds = torch.nn.functional.normalize(embedding.pooled, dim=-1)
+        return sounds @ self.embed_text(phrases).to(sounds).T

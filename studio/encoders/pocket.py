@@ -32,6 +32,9 @@ SHORTEST = 1.0  # seconds; shorter sounds are repeated up to this length, so tha
 class EarConfig:
     """Sizes of the ear. `channels` of the four stages, `dim` of the embedding, `mels` bands between `low` and `high`
     Hz.
+
+    voters: further networks of the same sizes, trained apart from the first, that have a say in the names.
+    temperature: what the logits are divided by so that the ear is as sure as it is right (Guo et al. 2017).
     """
 
     labels: tuple[str, ...]
@@ -43,6 +46,8 @@ class EarConfig:
     mels: int = 64
     low: float = 40.0
     high: float = 7_500.0
+    voters: int = 0
+    temperature: float = 1.0
 
 
 class LogMel(nn.Module):
@@ -140,7 +145,10 @@ class EarNetwork(nn.Module):
 
 @ENCODERS.register("pocket")
 class PocketEar(nn.Module, Encoder):
-    """The embedded ear. Names one of its labels; embeds with `dim` 256, one token for 0.32 s."""
+    """The embedded ear. Names one of its labels; embeds with `dim` 256, one token for 0.32 s.
+
+    What a sound is called is the mean opinion of its networks; the embedding is the first one's alone.
+    """
 
     def __init__(self, config: EarConfig) -> None:
         super().__init__()
@@ -148,6 +156,7 @@ class PocketEar(nn.Module, Encoder):
         self.sample_rate, self.dim, self.labels = config.sample_rate, config.dim, config.labels
         self.mel = LogMel(config)
         self.network = EarNetwork(config)
+        self.voters = nn.ModuleList(EarNetwork(config) for _ in range(config.voters))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
@@ -183,11 +192,19 @@ class PocketEar(nn.Module, Encoder):
             samples = samples.repeat(-(-shortest // len(samples)))[:shortest]
         return samples
 
+    def listen(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-mel [B, mels, frames] -> tokens [B, T, dim], pooled [B, dim], logits [B, labels] of all networks."""
+        tokens, pooled, logits = self.network(mel)
+        if self.voters:
+            opinions = [logits, *(voter(mel)[2] for voter in self.voters)]
+            logits = torch.stack([opinion.float().softmax(-1) for opinion in opinions]).mean(0).log()
+        return tokens, pooled, logits / self.config.temperature
+
     @torch.no_grad()
     def encode(self, clips: Sequence[Clip]) -> SoundEmbedding:
         device = next(self.network.parameters()).device
         # One at a time: lengths differ, and a clip must give the same embedding alone and in a batch.
-        results = [self.network(self.mel(self.waveform(clip)[None].to(device))) for clip in clips]
+        results = [self.listen(self.mel(self.waveform(clip)[None].to(device))) for clip in clips]
         longest = max(tokens.shape[1] for tokens, _, _ in results)
         tokens = torch.stack([F.pad(t[0], (0, 0, 0, longest - t.shape[1])) for t, _, _ in results])
         lengths = torch.tensor([t.shape[1] for t, _, _ in results], device=device)
