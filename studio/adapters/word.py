@@ -1,7 +1,9 @@
 """The word adapter: what an ear heard becomes the vectors of the word A*.
 
-Attentive pooling over time (AudioToken, Yariv et al. 2023) joins the ear's pooled vector; a linear map aligns them
-with the text encoder's input embeddings, and a residual network adapts them (AAI: A* = f_a + f_adapter(f_a)).
+AAI's form, A* = f_a + f_adapter(f_a): an aligned word, and beside it what is particular about this sound. For an ear
+that names what it hears the aligned word lies between learned words of the things it may have heard, and so A* is as
+clear as the ear is sure; for an ear without names it is a linear map of what attentive pooling over time (AudioToken,
+Yariv et al. 2023) and the ear's pooled vector say.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,14 @@ from studio.paths import assets_folder
 
 @dataclass(frozen=True)
 class WordConfig:
-    """sound_dim: width of the ear's embeddings; text_width: of the word's vectors; vectors: how many make up A*."""
+    """sound_dim: width of the ear's embeddings; text_width: of the word's vectors; vectors: how many make up A*.
+
+    concepts: for each thing that a word may stand for, which of the ear's labels it can be heard in; empty = the ear's
+        labels are not used.  labels: how many labels that ear has.
+    sharpness: how much more the likeliest thing counts than the next; the exponent of the ear's probabilities.
+    own: length of the sound's own part of the word, as a share of the aligned part's.
+    scale: standard deviation of the text encoder's input embeddings, so that A* is as long as an ordinary word.
+    """
 
     encoder: str = "pocket"
     sound_dim: int = 256
@@ -33,10 +42,22 @@ class WordConfig:
     vectors: int = 1
     hidden: int = 512
     scale: float = 1.0
+    concepts: tuple[int, ...] = ()
+    labels: int = 0
+    sharpness: float = 4.0
+    own: float = 0.5
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= label < self.labels for label in self.concepts):
+            raise ValueError(f"concepts must name labels 0..{self.labels - 1}")
 
 
 class WordNetwork(nn.Module):
-    """tokens [B, T, D], mask [B, T], pooled [B, D] -> word [B, n, W]."""
+    """tokens [B, T, D], mask [B, T], pooled [B, D], logits [B, L] or None -> word [B, n, W], n vectors as long as an
+    ordinary word's.
+    """
+
+    label_of: Tensor
 
     def __init__(self, config: WordConfig) -> None:
         super().__init__()
@@ -44,22 +65,41 @@ class WordNetwork(nn.Module):
         width = config.vectors * config.text_width
         self.norm_tokens, self.norm_pooled = nn.LayerNorm(config.sound_dim), nn.LayerNorm(config.sound_dim)
         self.attend = nn.Sequential(nn.Linear(config.sound_dim, 64), nn.Tanh(), nn.Linear(64, 1))
-        self.align = nn.Linear(2 * config.sound_dim, width)
+        if config.concepts:
+            self.register_buffer("label_of", torch.tensor(config.concepts), persistent=False)
+            self.words = nn.Parameter(torch.randn(len(config.concepts), width))
+            self.choose = nn.Linear(2 * config.sound_dim, len(config.concepts))
+        else:
+            self.align = nn.Linear(2 * config.sound_dim, width)
         self.adapt = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, config.hidden),
+            nn.Linear(width + 2 * config.sound_dim, config.hidden),
             nn.GELU(),
             nn.Dropout(0.2),
             nn.Linear(config.hidden, width),
         )
 
-    def forward(self, tokens: Tensor, mask: Tensor, pooled: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, pooled: Tensor, logits: Tensor | None) -> Tensor:
         tokens = self.norm_tokens(tokens)
         weight = self.attend(tokens).squeeze(-1).masked_fill(~mask, float("-inf")).softmax(-1)  # [B, T]
-        attended = (weight[..., None] * tokens).sum(1)
-        aligned = self.align(torch.cat([attended, self.norm_pooled(pooled)], -1))
-        word = aligned + self.adapt(aligned)
-        return word.view(len(word), self.config.vectors, self.config.text_width) * self.config.scale
+        heard = torch.cat([(weight[..., None] * tokens).sum(1), self.norm_pooled(pooled)], -1)
+        aligned = F.normalize(self.between_words(heard, logits) if self.config.concepts else self.align(heard), dim=-1)
+        own = self.adapt(torch.cat([aligned * self.config.text_width**0.5, heard], -1))
+        # Bounded: what is particular about a sound must not say that it is another thing.
+        own = own / (1 + own.square().sum(-1, keepdim=True)).sqrt()
+        word = (aligned + self.config.own * own).view(len(pooled), self.config.vectors, self.config.text_width)
+        # As long as an ordinary word, a text embedding's expected length; the U-Net hardly reads a shorter one.
+        return F.normalize(word, dim=-1) * (self.config.scale * self.config.text_width**0.5)
+
+    def between_words(self, heard: Tensor, logits: Tensor | None) -> Tensor:
+        """[B, n * W]: the words of the things that may have been heard, each with its share.
+
+        Labels that no picture shows take no part: what else it may have been decides.
+        """
+        if logits is None:
+            raise ValueError("this adapter needs what the ear names")
+        names = logits.float().log_softmax(-1)[:, self.label_of]  # [B, concepts]
+        share = (self.config.sharpness * (names + self.choose(heard).tanh())).softmax(-1)
+        return share @ F.normalize(self.words, dim=-1)
 
 
 @ADAPTERS.register("word")
@@ -80,7 +120,9 @@ class WordAdapter(nn.Module, Adapter):
             raise InputError(
                 f"The folder {folder.name} holds no word adapter: it needs config.json and model.safetensors."
             )
-        config = WordConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        config = WordConfig(**sizes)
         if config.text_width != backbone_dims.text_width:
             raise InputError(
                 f"The adapter {folder.name} makes words {config.text_width} wide, but this model reads words "
@@ -103,12 +145,10 @@ class WordAdapter(nn.Module, Adapter):
     @torch.no_grad()
     def condition(self, embedding: SoundEmbedding) -> Conditioning:
         # One at a time: a sound must give the same word alone and in a batch.
-        rows = range(len(embedding.pooled))
-        words = [
-            self.network(embedding.tokens[i : i + 1], embedding.mask[i : i + 1], embedding.pooled[i : i + 1])
-            for i in rows
-        ]
-        # As long as an ordinary word (a text embedding's expected length). The less sure the ear, the shorter the mean
-        # that the network learned, and beside words of full length the U-Net hardly reads a short one.
-        length = self.config.scale * self.config.text_width**0.5
-        return Conditioning(F.normalize(torch.cat(words).float(), dim=-1) * length)
+        return Conditioning(torch.cat([self.network(*_row(embedding, row)) for row in range(len(embedding.pooled))]))
+
+
+def _row(embedding: SoundEmbedding, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    part = slice(row, row + 1)
+    logits = None if embedding.logits is None else embedding.logits[part]
+    return embedding.tokens[part], embedding.mask[part], embedding.pooled[part], logits

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
 
 import pytest
 
@@ -11,28 +10,25 @@ from studio.adapters import ADAPTERS
 from studio.backbones import BACKBONES
 from studio.backbones.hub import embedded_models
 from studio.encoders import ENCODERS
-from studio.errors import HearsightError
-from studio.paths import assets_folder
-
-Loaded = TypeVar("Loaded")
+from tests.adapter_forms import write_adapters
+from tests.ears import write_checkpoints
+from tests.real_forms import FORMS
 
 NAMES = {
     "encoder": [*ENCODERS.names(), "tiny-ear"],
-    "adapter": [*ADAPTERS.names(), "tiny-word"],
-    "model": [*embedded_models(), "tiny"],
+    "adapter": [*ADAPTERS.names(), "tiny-word", "tiny-gated"],
+    "model": [*embedded_models(), "tiny", *FORMS],
     "model form": [*BACKBONES.names()],
 }
 
 
-def load_or_skip(load: Callable[[], Loaded]) -> Loaded:
-    """What `load` gives. Skips where the weights are not in the checkout at all, and only there."""
-    try:
-        return load()
-    except HearsightError as error:
-        try:
-            present = (assets_folder() / "pocket" / "model_index.json").exists()
-        except HearsightError:
-            present = False
-        if present:
-            raise
-        pytest.skip(f"the embedded weights are not here: {error}")
+@pytest.fixture(scope="session")
+def ears_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny random weights in the published formats, for every ear and adapter that comes without weights."""
+    return write_adapters(write_checkpoints(tmp_path_factory.mktemp("ears")))
+
+
+@pytest.fixture
+def installed_ears(ears_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which the user has put the weights of every ear and adapter where Hearsight looks for them."""
+    monkeypatch.setenv("HEARSIGHT_MODELS", str(ears_home))

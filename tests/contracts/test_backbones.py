@@ -10,19 +10,22 @@ import pytest
 import torch
 
 from studio.backbones import BACKBONES, load_backbone
-from studio.backbones.base import Backbone
+from studio.backbones.base import Backbone, TextStates
 from studio.device import pick_device
 from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
 from studio.diffusion.prompt import embed
 from tests.contracts.conftest import NAMES
 from tests.models import fingerprint
+from tests.real_forms import FORMS
 
 STEPS = 2
 
 
 @pytest.fixture(params=NAMES["model"], scope="module")
-def backbone(request: pytest.FixtureRequest, tiny_folder: Path) -> Backbone:
+def backbone(request: pytest.FixtureRequest, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     name = str(tiny_folder) if request.param == "tiny" else request.param
+    if request.param in FORMS:
+        name = str(FORMS[request.param](tmp_path_factory.mktemp("form") / name))
     return load_backbone(name, pick_device("cpu"))
 
 
@@ -53,10 +56,10 @@ def test_every_form_is_a_backbone(name: str) -> None:
 def test_declared_shapes(backbone: Backbone) -> None:
     dims, size = backbone.dims, backbone.defaults.native_size
     states = embed(backbone, ["a photo of A*"], _word(backbone))
-    assert states.shape == (1, dims.max_positions, dims.context_width)
+    assert states.tokens.shape == (1, dims.max_positions, dims.context_width)
     side = size // dims.downscale
     latents = torch.zeros(2, dims.latent_channels, side, side)
-    prediction = backbone.predict(latents, torch.tensor(10), states.expand(2, -1, -1))
+    prediction = backbone.predict(latents, torch.tensor(10), TextStates.cat([states, states]))
     assert (prediction.shape, prediction.dtype) == (latents.shape, torch.float32)
     picture = backbone.decode(latents[:1])
     assert (picture.shape, picture.dtype.name) == ((1, size, size, 3), "uint8")

@@ -9,15 +9,15 @@ import torch
 from studio.encoders import ENCODERS
 from studio.encoders.base import Encoder, SoundEmbedding
 from studio.sound.clip import Clip
-from tests.contracts.conftest import NAMES, load_or_skip
+from tests.contracts.conftest import NAMES
 from tests.models import noise, tone
 
 
 @pytest.fixture(params=NAMES["encoder"])
-def ear(request: pytest.FixtureRequest, tiny_plugins: None) -> Encoder:
+def ear(request: pytest.FixtureRequest, tiny_plugins: None, installed_ears: None) -> Encoder:
     kind = ENCODERS.get(request.param)
     assert kind.name == request.param
-    return load_or_skip(kind.load)
+    return kind.load()
 
 
 def _equal(one: SoundEmbedding, other: SoundEmbedding) -> bool:

@@ -1,0 +1,81 @@
+"""Which adapters are here: those of the program, and folders of the user's own, and what each of them lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.adapters import ADAPTERS
+from studio.adapters._importing import described
+from studio.adapters._published import adapters_home, installed
+from studio.adapters.base import Adapter
+from studio.encoders import ENCODERS
+from studio.encoders._weights import installed as installed_ear
+from studio.paths import assets_folder
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """An adapter that can be named. kind: the registered adapter that it is one of.  folder: None where it has none.
+
+    ready: whether it and its ear are on this machine.  state: where it is, or what is missing, in words.
+    """
+
+    name: str
+    kind: str
+    about: str
+    ear: str
+    folder: str | None
+    ready: bool
+    state: str
+
+
+def shelf() -> list[Shelved]:
+    """Every adapter by its name, the program's own first."""
+    found = [_own(name) for name in ADAPTERS]
+    home = adapters_home()
+    if home.is_dir():
+        folders = sorted(folder for folder in home.iterdir() if (folder / "config.json").is_file())
+        found += [_users(folder) for folder in folders if folder.name not in ADAPTERS]
+    return found
+
+
+def _own(name: str) -> Shelved:
+    kind = ADAPTERS.get(name)
+    embedded = assets_folder() / "adapters" / name
+    folder = embedded if embedded.is_dir() else None
+    if kind.published is not None:
+        folder = installed(name, kind.published)
+        if folder is None:
+            source = kind.published.source
+            lacks = (
+                f"copy {kind.published.files[0]} ({source})" if source else "nobody has published weights: put yours"
+            )
+            return Shelved(name, name, _about(kind), "", None, False, f"{lacks} into {adapters_home() / name}")
+    usual = "pocket" if kind.published is None else "beats"  # AudioToken's published files carry no config
+    ear = str(described(folder).get("encoder", usual)) if folder is not None else usual
+    where = "embedded" if folder == embedded else "nothing needed" if folder is None else f"in {folder}"
+    return _with_ear(name, name, _about(kind), ear, folder, where)
+
+
+def _about(kind: type[Adapter]) -> str:
+    return kind.about or (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+def _users(folder: Path) -> Shelved:
+    config = described(folder)
+    kind = str(config.get("adapter", "word"))
+    if kind not in ADAPTERS:
+        return Shelved(folder.name, kind, "", "", str(folder), False, f"there is no kind of adapter {kind!r}")
+    ear = str(config.get("encoder", "pocket"))
+    return _with_ear(folder.name, kind, _about(ADAPTERS.get(kind)), ear, folder, f"in {folder}")
+
+
+def _with_ear(name: str, kind: str, about: str, ear: str, folder: Path | None, where: str) -> Shelved:
+    """Whether the ear is here too."""
+    state, ready = f"{where}, ear {ear}", ear in ENCODERS
+    if not ready:
+        state = f"{where}, but there is no ear {ear!r}"
+    elif (published := ENCODERS.get(ear).published) is not None and installed_ear(ear, published) is None:
+        state, ready = f"{where}, but its ear {ear!r} lacks {published.files[0]} ({published.source})", False
+    return Shelved(name, kind, about, ear, None if folder is None else str(folder), ready, state)
