@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from studio.encoders import ENCODERS
 from studio.encoders.base import Encoder, SoundEmbedding
-from studio.recipe import Track
 from studio.result import Heard, HeardScene
 from studio.scene import Scene, Sound, digest
 from studio.sound.loudness import lufs
@@ -25,7 +24,10 @@ class Hearing:
         self._lock = threading.RLock()
 
     def ear(self, name: str) -> Encoder:
-        """The ear registered under `name`, with its embedded weights. Raises InputError when there is none."""
+        """The ear registered under `name`, with its embedded weights or those that the user has put where ears look.
+
+        Raises InputError when there is no such ear, and, with the way to get them, when its weights are not here.
+        """
         kind = ENCODERS.get(name)
         with self._lock:
             if name not in self._ears:
@@ -49,23 +51,20 @@ class Hearing:
         return embedding, Heard(labels, sound.seconds, lufs(sound.clip), (start, start + duration))
 
     def listen_to_scene(self, scene: Scene, encoder: str) -> tuple[list[tuple[SoundEmbedding, float]], HeardScene]:
-        """What the ear makes of a scene: the embeddings (B = 1) that make up its word, each with its weight, and all
-        in words. The weights add up to 1; only a morph has more than one.
+        """What the ear makes of a scene: the embeddings (B = 1) of what sounds, each with its share, and all in words.
+
+        The shares add up to 1. Of several sounds the ear hears each alone, because in a mix it often hears a third
+        thing; what the scene is called is the mean of their names by their shares.
         """
         heard = [None if sound is None else self.listen(sound, encoder) for sound in scene.alone]
         alone = [one for one in heard if one is not None]
         tracks = [None if one is None else one[1] for one in heard]
-        whole = Sound(scene.clip, scene.clip.seconds, Track(start=0.0, duration=scene.clip.seconds))
-        sounding = [sound for sound in scene.alone if sound is not None]
-        if len(sounding) == 1 and sounding[0].clip is scene.clip:  # one sound: its own part and length are said
+        if len(alone) == 1:  # its own part and length are said
             return [(alone[0][0], 1.0)], HeardScene(alone[0][1], tracks)
-        if scene.weights is None:
-            embedding, together = self.listen(whole, encoder)
-            return [(embedding, 1.0)], HeardScene(together, tracks)
-        weights = [weight for weight in scene.weights if weight > 0]
-        labels = _weighted_mean([one[1].labels for one in alone], weights)
-        preview = Heard(labels, scene.clip.seconds, lufs(scene.clip), (0.0, scene.clip.seconds))
-        return [(one[0], weight) for one, weight in zip(alone, weights, strict=True)], HeardScene(preview, tracks)
+        shares = [share for share in scene.shares or () if share > 0]
+        labels = _weighted_mean([one[1].labels for one in alone], shares)
+        together = Heard(labels, scene.clip.seconds, lufs(scene.clip), (0.0, scene.clip.seconds))
+        return [(one[0], share) for one, share in zip(alone, shares, strict=True)], HeardScene(together, tracks)
 
 
 def _weighted_mean(heard: Sequence[list[tuple[str, float]]], weights: Sequence[float]) -> list[tuple[str, float]]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from studio.concepts import Concepts
 from studio.recipe import Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+READING, PAINTING = "reading the photo", "painting"
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Step:
     seconds: since the request began.  eta: seconds the whole request will still take, all its pictures included.
     preview: the picture so far in its final size, or None on steps without a preview.
     image_index: 0..count-1, which picture of the request.
+    phase: what is going on: PAINTING, or READING while an edit reads its photo (index and total are then its own).
     """
 
     index: int
@@ -27,6 +32,7 @@ class Step:
     eta: float
     preview: Image | None
     image_index: int
+    phase: str = PAINTING
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,24 @@ class HeardScene:
 
 
 @dataclass(frozen=True)
+class PhotoRead:
+    """What an edit knows of its photo.
+
+    photo: as it was worked on, in the size of the pictures.  reconstruction: the photo painted again from its own
+    noise, without a sound.  psnr: of that against `photo`, in dB; autoencoder_psnr: of the autoencoder alone, which no
+    edit can exceed.  reconstruction and psnr are None where none was made (SDEdit, or `Edit.check` off).
+    cached: whether the photo had been read before.  evaluations: of the U-Net, spent on reading it now.
+    """
+
+    photo: Image
+    reconstruction: Image | None
+    psnr: float | None
+    autoencoder_psnr: float
+    cached: bool
+    evaluations: int
+
+
+@dataclass(frozen=True)
 class Result:
     """The finished pictures of one request.
 
@@ -66,6 +90,8 @@ class Result:
     timings: seconds by stage ("load", "hear", "prompt", "draw", "total").
     heard, window, lufs: what the ear heard, as in Heard; empty, None and None when the recipe carried its word.
     heard_tracks: the same for each track, as in HeardScene; empty when the recipe carried its word.
+    read: what an edit knows of its photo; None for a new picture.
+    concepts: what A* is made of, (phrase, weight), the heaviest first; empty for adapters that say nothing of it.
     warnings: sentences about things that may make the picture differ from the one the recipe was made for.
     """
 
@@ -79,3 +105,5 @@ class Result:
     lufs: float | None = None
     warnings: list[str] = field(default_factory=list)
     heard_tracks: list[Heard | None] = field(default_factory=list)
+    read: PhotoRead | None = None
+    concepts: Concepts = ()

@@ -16,7 +16,7 @@ from studio.recipe import Recipe, Track
 from studio.sound.clip import MIN_SECONDS, Clip
 from studio.sound.decode import read_clip
 from studio.sound.limiter import limit
-from studio.sound.loudness import MATCHED_LUFS, apply_gain, is_silent, matched_gains, refuse_silence
+from studio.sound.loudness import MATCHED_LUFS, apply_gain, is_silent, lufs, matched_gains, refuse_silence
 from studio.sound.mix import mix, pan, sequence
 from studio.sound.room import put_into
 from studio.sound.window import choose_window, cut
@@ -44,19 +44,20 @@ class Sound:
 class Scene:
     """All tracks of a recipe, ready for the ear.
 
-    clip: what is to be heard of all, joined; the ear listens to it, except for a morph.
+    clip: what is to be heard of all, joined. The ear listens to it when one track sounds, else to each alone.
     tracks: the recipe's, filled as in Sound; those that do not sound are left as they were.
     alone: each track as if it was soloed; None for one that does not sound, or is silent, or has no weight in a morph.
-    weights: of a morph, one a track, 0 where `alone` is None; None for other scenes.
     loudness: 0..1, how loud the scene is against the recordings' own level: of a morph the weighted mean of its
         tracks, else that of the loudest one.
+    shares: how much of the picture each track gets: they add up to 1, 0 where `alone` is None. Of a morph they are
+        its weights. None when one track sounds and stands in the middle: it is the picture.
     """
 
     clip: Clip
     tracks: tuple[Track, ...]
     alone: tuple[Sound | None, ...]
-    weights: tuple[float, ...] | None = None
     loudness: float = 1.0
+    shares: tuple[float, ...] | None = None
 
 
 def perceived(gain: float) -> float:
@@ -82,7 +83,8 @@ def prepare_sound(track: Track, clip: Clip | None = None) -> Sound:
 def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
     """What the ear hears of a recipe's tracks, joined as it says.
 
-    mix: added in the air, all standing at the start.  sequence: one after the other, with crossfades of 0.1 s.
+    mix, side-by-side: added in the air, all standing at the start.  sequence: one after the other, with crossfades of
+    0.1 s.
     morph: the ear hears each alone, so `clip` is only a preview: the mix with each track at its share of the power.
     Raises InputError when no track sounds, when one that sounds cannot be used, or when together they are silent (for
     a morph: any of them).
@@ -90,6 +92,8 @@ def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
     tracks = recipe.tracks or (Track(),)
     given = _one_each(clips, len(tracks))
     audible = recipe.audible if recipe.tracks else (True,)
+    if recipe.join == "side-by-side":
+        tracks = side_by_side(tracks, audible)
     if not any(audible):
         raise InputError(
             "No track sounds: all are muted, the soloed ones included. Unmute or solo what you want to hear."
@@ -102,7 +106,7 @@ def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
     if len(heard) == 1:
         clip = next(sound.clip for sound in alone if sound is not None)
     elif weights is None:
-        clip = {"mix": mix, "sequence": sequence}[recipe.join]([sound.clip for sound in heard])
+        clip = (sequence if recipe.join == "sequence" else mix)([sound.clip for sound in heard])
     else:
         for sound in heard:
             refuse_silence(sound.clip)
@@ -114,13 +118,23 @@ def prepare_scene(recipe: Recipe, clips: Clips = None) -> Scene:
         loudness = max(level for level, hear in zip(levels, audible, strict=True) if hear)
     else:
         loudness = min(1.0, math.fsum(level * weight for level, weight in zip(levels, weights, strict=True)))
+    loud = tuple(None if sound is None or is_silent(sound.clip) else sound for sound in alone)
     return Scene(
         clip,
         tuple(track if sound is None else sound.track for track, sound in zip(tracks, sounds, strict=True)),
-        tuple(None if sound is None or is_silent(sound.clip) else sound for sound in alone),
-        weights,
+        loud,
         loudness,
+        _picture_shares(loud, weights, recipe.join == "sequence"),
     )
+
+
+def side_by_side(tracks: tuple[Track, ...], audible: Sequence[bool]) -> tuple[Track, ...]:
+    """The tracks with pans evenly from -1 to 1 over those that sound; as they are when one of these has a pan."""
+    heard = [index for index, hear in enumerate(audible) if hear]
+    if len(heard) < 2 or any(tracks[index].pan for index in heard):
+        return tracks
+    pans = {index: round(2 * place / (len(heard) - 1) - 1, 2) for place, index in enumerate(heard)}
+    return tuple(track.replace(pan=pans.get(index, track.pan)) for index, track in enumerate(tracks))
 
 
 def match_loudness(tracks: Sequence[Track], target_lufs: float = MATCHED_LUFS) -> tuple[Track, ...]:
@@ -171,6 +185,29 @@ def _alone(sound: Sound) -> Sound:
     """As it is heard alone. What the desk adds may exceed full scale; a plain sound is heard as it always was."""
     plain = sound.track.room == "dry" and sound.track.pan == 0
     return sound if plain else replace(sound, clip=limit(sound.clip))
+
+
+def _picture_shares(
+    alone: Sequence[Sound | None], weights: tuple[float, ...] | None, in_turn: bool
+) -> tuple[float, ...] | None:
+    """A morph's weights, else how loud people find each sound, as a share of all; None for one sound in the middle.
+
+    in_turn: of sounds that come one after the other, how long each one lasts counts too.
+    """
+    heard = [sound for sound in alone if sound is not None]
+    if len(heard) < 2 and all(sound.track.pan == 0 or weights for sound in heard):
+        return None
+    if weights is not None:
+        return weights
+    loud = [0.0 if sound is None else 2 ** (_level(sound.clip) / 10) for sound in alone]  # sones, as in `perceived`
+    if in_turn:
+        loud = [0.0 if sound is None else one * sound.clip.seconds for one, sound in zip(loud, alone, strict=True)]
+    return tuple(max(round(one / sum(loud), 4), 0.0001) if one else 0.0 for one in loud)
+
+
+def _level(clip: Clip) -> float:
+    """Loudness in LUFS of a sound among others, at least -70: a mono one then comes from both sides, 3 dB louder."""
+    return max(lufs(clip) + (10 * math.log10(2) if clip.channels == 1 else 0.0), -70.0)
 
 
 def _one_each(clips: Clips, count: int) -> list[Clip | None]:

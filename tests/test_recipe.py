@@ -58,7 +58,7 @@ def test_a_good_recipe_survives_json(values: dict[str, Any]) -> None:
         ({"tracks": [{"pan": -1.1}]}, "Use -1 to 1."),
         ({"tracks": [{"mute": "loud"}]}, "'mute' cannot be 'loud'"),
         ({"tracks": [{"room": "bath"}]}, "'room' cannot be 'bath': it must be 'dry', 'living-room',"),
-        ({"join": "add"}, "'join' cannot be 'add': it must be 'mix', 'sequence' or 'morph'."),
+        ({"join": "add"}, "'join' cannot be 'add': it must be 'mix', 'sequence', 'morph' or 'side-by-side'."),
         ({"weights": [1]}, "it must hold one weight for each of the 0 tracks."),
         ({"tracks": [{}, {}], "weights": [1, 2, 3]}, "one weight for each of the 2 tracks"),
         ({"tracks": [{}, {}], "weights": [1, -1]}, "'weights.1' cannot be -1"),
@@ -126,7 +126,7 @@ def test_settings_carry_what_a_control_needs() -> None:
     assert not {"tracks", "versions", "version"} & set(controls)
     assert all(control.help.endswith((".", ")")) for control in controls.values())
     assert Recipe.model_fields.keys() >= controls.keys()
-    assert controls["join"].choices == ("mix", "sequence", "morph")
+    assert controls["join"].choices == ("mix", "sequence", "morph", "side-by-side")
     weights = controls["weights"]
     assert (weights.kind, weights.several, weights.minimum, weights.maximum) == (float, True, 0, 100)
     assert settings(Track)["mute"].kind is bool

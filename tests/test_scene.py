@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from studio.engine import Engine
 from studio.errors import InputError
 from studio.library.png import read_recipe, save_png
-from studio.recipe import Recipe, Track
+from studio.recipe import Join, Recipe, Track
 from studio.result import Heard, Result
 from studio.scene import match_loudness, prepare_scene
 from studio.sound.clip import Clip
@@ -36,7 +36,7 @@ def _pixels(result: Result) -> bytes:
     return result.images[0].tobytes()
 
 
-@pytest.mark.parametrize("join", ["mix", "sequence", "morph"])
+@pytest.mark.parametrize("join", get_args(Join))
 @pytest.mark.parametrize("gain", [0.0, 20.0])
 def test_one_plain_track_is_heard_as_it_always_was(join: Any, gain: float) -> None:
     clip = tone(2.0)
@@ -54,7 +54,7 @@ def test_one_plain_track_gives_the_word_it_always_gave(engine: Engine, recipe: R
     assert result.heard_tracks == [Heard(result.heard, 1.0, float(result.lufs or 0), (0.0, 1.0))]
 
 
-@pytest.mark.parametrize("join", ["mix", "sequence", "morph"])
+@pytest.mark.parametrize("join", get_args(Join))
 def test_soloed_or_the_others_muted_is_alone(join: Any, engine: Engine, recipe: Recipe) -> None:
     clips = [tone(), noise()]
     alone = engine.run(recipe.replace(tracks=(Track(room="church", gain=6.0),)), noise())
@@ -82,12 +82,15 @@ def test_a_morph_ends_at_its_sounds_bit_for_bit(
 
 def test_a_morph_lies_between(engine: Engine, recipe: Recipe) -> None:
     clips = [tone(), noise()]
-    words = [
-        unpack_word(str(engine.run(recipe.replace(join="morph", weights=weights), clips).recipe.word))
+    made = [
+        engine.run(recipe.replace(join="morph", weights=weights), clips)
         for weights in ((1, 0), (3, 1), (1, 1), (0, 1))
     ]
-    steps = [float(np.linalg.norm(word - words[0])) for word in words]
-    assert steps == sorted(steps) and steps[0] == 0 < steps[1] < steps[3]
+    assert [one.recipe.shares for one in made] == [None, (0.75, 0.25), (0.5, 0.5), None]
+    ends = [unpack_word(str(one.recipe.word)) for one in (made[0], made[3])]
+    for between in made[1:3]:
+        assert unpack_word(str(between.recipe.word)).tobytes() == np.concatenate(ends).tobytes()
+    assert len({one.images[0].tobytes() for one in made}) == 4
     heard = engine.hear_scene(recipe.replace(join="morph", weights=(3, 1)), clips, "tiny-ear")
     shares = [dict(one.labels) for one in heard.tracks if one is not None]
     for label, share in heard.scene.labels:
@@ -99,7 +102,7 @@ def test_a_morph_lies_between(engine: Engine, recipe: Recipe) -> None:
     assert engine.hear_scene(muted, [*clips, noise()], "tiny-ear").scene == heard.scene
 
 
-@pytest.mark.parametrize("join", ["mix", "sequence", "morph"])
+@pytest.mark.parametrize("join", get_args(Join))
 def test_a_picture_of_several_sounds_is_remade_without_them(
     join: Any, engine: Engine, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -113,23 +116,36 @@ def test_a_picture_of_several_sounds_is_remade_without_them(
     assert again.heard_tracks == []
 
 
-def test_what_is_heard_is_what_is_given_to_play(engine: Engine, recipe: Recipe) -> None:
+def test_what_one_track_is_heard_as_is_given_to_play(engine: Engine, recipe: Recipe) -> None:
+    recipe = recipe.replace(tracks=(Track(pan=-0.5, room="stairwell", gain=4), Track(mute=True)))
+    result = engine.run(recipe, [noise(1.5), tone()])
+    assert engine.hear(engine.scene(recipe, [noise(1.5), tone()]), "tiny-ear").labels == result.heard
+
+
+def test_several_are_heard_one_by_one_and_played_together(engine: Engine, recipe: Recipe) -> None:
     recipe = recipe.replace(tracks=(Track(pan=-0.5), Track(room="stairwell")))
     clips = [tone(), noise(1.5)]
     result = engine.run(recipe, clips)
     played = engine.scene(recipe, clips)
     assert (played.channels, played.seconds) == (2, 1.5)
-    assert engine.hear(played, "tiny-ear").labels == result.heard
+    alone = [dict(one.labels) for one in result.heard_tracks if one]
+    shares = result.recipe.shares
+    assert shares is not None
+    for label, probability in result.heard:
+        assert probability == pytest.approx(sum(s * one[label] for s, one in zip(shares, alone, strict=True)))
     assert (result.window, result.lufs) == ((0.0, 1.5), lufs(played))
     assert [one.seconds for one in result.heard_tracks if one] == [1.0, 1.5]
 
 
 def test_the_joins_differ_and_the_mix_knows_no_order(engine: Engine, recipe: Recipe) -> None:
-    clips = [tone(), noise()]
-    words = {join: engine.run(recipe.replace(join=join), clips).recipe.word for join in ("mix", "sequence", "morph")}
-    assert len(set(words.values())) == 3
-    assert engine.run(recipe, clips[::-1]).recipe.word == words["mix"]
-    assert engine.run(recipe.replace(join="sequence"), clips[::-1]).recipe.word != words["sequence"]
+    clips = [tone(), noise(1.6)]
+    made = {join: engine.run(recipe.replace(join=join), clips) for join in get_args(Join)}
+    assert len({one.images[0].tobytes() for one in made.values()}) == 4
+    assert engine.run(recipe, clips[::-1]).images[0].tobytes() == made["mix"].images[0].tobytes()
+    mixed, in_turn, morphed = (made[join].recipe.shares or () for join in ("mix", "sequence", "morph"))
+    assert morphed == (0.5, 0.5)
+    # How loud each is decides in a mix; in a sequence also how long it lasts.
+    assert in_turn[0] / in_turn[1] == pytest.approx(mixed[0] / mixed[1] / 1.6, rel=1e-3)
 
 
 def test_a_silent_track_among_others(engine: Engine, recipe: Recipe) -> None:

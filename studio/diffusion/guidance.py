@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from studio.backbones.base import TextStates
 
 
 @dataclass(frozen=True)
@@ -19,23 +20,27 @@ class Guidance:
     scale: 0 = only the negative prompt, 1 = only the prompt (at half the cost), above 1 beyond it (typically 2..10).
     sound: how far to go from what the prompt says without A* to what it says with it, as a multiple of `scale`;
     0 = the words alone, 1 = as in ordinary guidance, for which the third prediction is not needed.
-    The predictions are one batch: negative, words alone, all.
+    The predictions are one batch: negative, words alone, all. At scale 1 the negative prompt has no part in it, and no
+    prediction: that is how models draw whose guidance is in their weights.
     """
 
     scale: float
     sound: float = 1.0
 
-    def states(self, negative: Tensor, silent: Tensor, positive: Tensor) -> Tensor:
-        """Text states [1, L, E] of the prompts -> the batch [R, L, E] to predict with, R = 1, 2 or 3.
+    def states(self, negative: TextStates, silent: TextStates, positive: TextStates) -> TextStates:
+        """Text states of the prompts, a row each -> the batch of R rows to predict with, R = 1, 2 or 3.
 
         silent: the prompt without A*.
         """
         if self.sound != 1:
-            return torch.cat([negative, silent, positive])
-        return positive if self.scale == 1 else torch.cat([negative, positive])
+            return TextStates.cat([silent, positive] if self.scale == 1 else [negative, silent, positive])
+        return positive if self.scale == 1 else TextStates.cat([negative, positive])
 
     def combine(self, prediction: Tensor) -> Tensor:
         """Predictions [R, C, h, w] of that batch -> the guided prediction [1, C, h, w]."""
+        if self.sound != 1 and self.scale == 1:
+            silent, positive = prediction.chunk(2)
+            return silent + self.sound * (positive - silent)
         if self.sound != 1:
             negative, silent, positive = prediction.chunk(3)
             return negative + self.scale * ((silent - negative) + self.sound * (positive - silent))

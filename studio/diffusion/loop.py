@@ -3,7 +3,7 @@
 A technique (an editor, a recorder of attention) is an Extension. In each step, in this order:
 patch opened -> before_predict -> U-Net -> after_predict -> scheduler -> after_step -> patch closed.
 
-Letters: R rows of the batch (1 to 3), C latent channels, h x w latent size, L text positions, E context width.
+Letters: R rows of the batch (1 to 3), C latent channels, h x w latent size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.backbones.base import Backbone
+from studio.backbones.base import Backbone, TextStates
 from studio.diffusion.guidance import Guidance
 from studio.errors import InputError
 
@@ -27,7 +27,7 @@ class Moment:
     """Where the loop is. Extensions may replace the tensors; they must not change them in place.
 
     index: 1..total.  timestep: [] the scheduler's.  latents: float32 [1, C, h, w], before the step, then after it.
-    states: float32 [R, L, E].  prediction: guided U-Net output [1, C, h, w] of this step, None before it.
+    states: R rows.  prediction: guided U-Net output [1, C, h, w] of this step, None before it.
     denoised: the scheduler's guess of the finished latents [1, C, h, w] (the latents themselves if it makes none).
     """
 
@@ -39,7 +39,7 @@ class Moment:
     total: int
     timestep: Tensor
     latents: Tensor
-    states: Tensor
+    states: TextStates
     prediction: Tensor | None = None
     denoised: Tensor = field(init=False)
 
@@ -77,35 +77,42 @@ def initial_noise(backbone: Backbone, width: int, height: int, generator: torch.
 def denoise(
     backbone: Backbone,
     noise: Tensor,
-    negative: Tensor,
-    positive: Tensor,
+    negative: TextStates,
+    positive: TextStates,
     *,
-    silent: Tensor | None = None,
+    silent: TextStates | None = None,
     num_inference_steps: int,
     guidance_scale: float,
     sound_strength: float = 1.0,
     generator: torch.Generator,
     extensions: Sequence[Extension] = (),
+    scheduler: Any = None,
+    first_step: int = 1,
 ) -> Iterator[Moment]:
     """Denoise one picture and yield after each step; the last moment's `latents` are the picture.
 
-    noise: float32 [1, C, h, w], unit variance.  negative, positive: text states float32 [1, L, E].
+    noise: float32 [1, C, h, w], unit variance.  negative, positive: text states, one row each.
     silent: those of the prompt without its A*; needed only for a `sound_strength` other than 1 (see Guidance).
     generator: the picture's own, for schedulers that add noise.
+    scheduler: a fresh one to use instead of the model's own.
+    first_step: the step to begin with; above 1, `noise` is latents that are as noisy as that step expects.
 
     Between two moments nothing is held: no lock, no hook, no torch mode. So the caller may stop, throw, or go on from
     another thread at any yield, and the backbone is as it was. Raises InputError when the scheduler refuses the steps.
     """
-    guidance = Guidance(guidance_scale, sound_strength)
-    scheduler = backbone.scheduler()
+    # A model that has the scale as an input gives the guided prediction in one go: the prompt alone is asked for.
+    guidance = Guidance(1.0 if backbone.embeds_guidance else guidance_scale, sound_strength)
+    scheduler = backbone.scheduler() if scheduler is None else scheduler
     try:
         scheduler.set_timesteps(num_inference_steps, device=backbone.choice.device)
     except (ValueError, IndexError) as error:
         raise InputError(f"This model's scheduler cannot do {num_inference_steps} steps: {error}") from None
     states = guidance.states(negative, positive if silent is None else silent, positive)
-    latents = noise * scheduler.init_noise_sigma
+    if backbone.embeds_guidance:
+        states = states.replace(guidance=torch.full((len(states),), float(guidance_scale)))
+    latents = noise * scheduler.init_noise_sigma if first_step == 1 else noise
     timesteps = scheduler.timesteps
-    for index, timestep in enumerate(timesteps, start=1):
+    for index, timestep in enumerate(timesteps[first_step - 1 :], start=first_step):
         moment = Moment(backbone, guidance, scheduler, generator, index, len(timesteps), timestep, latents, states)
         _step(moment, extensions)
         yield moment

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from studio.backbones.base import Backbone
+from studio.backbones.base import Backbone, TextStates
 from studio.errors import InputError
 
 MAX_WEIGHT = 3.0  # beyond it pictures of every model fall apart
@@ -91,15 +91,17 @@ def tokenise(prompt: str, backbone: Backbone, word_length: int) -> Tokens:
     ids: list[int] = []
     weights: list[float] = []
     positions: list[int] = []
+    marks = backbone.marks
+    start = () if marks.start is None else (marks.start,)
     for piece in parse(prompt):
         if piece.text is None:
-            positions += range(1 + len(ids), 1 + len(ids) + word_length)
-            found = [backbone.marks.filler] * word_length
+            positions += range(len(start) + len(ids), len(start) + len(ids) + word_length)
+            found = [marks.filler] * word_length
         else:
             found = backbone.token_ids(piece.text)
         ids += found
         weights += [piece.weight] * len(found)
-    room = backbone.dims.max_positions - 2
+    room = backbone.dims.max_positions - len(start) - 1
     if len(ids) > room:
         shown = prompt if len(prompt) <= 30 else f"{prompt[:29]}…"
         sound = f" ({len(positions)} of them for A*)" if positions else ""
@@ -108,10 +110,9 @@ def tokenise(prompt: str, backbone: Backbone, word_length: int) -> Tokens:
             f"Leave out about {len(ids) - room} words."
         )
     padding = room - len(ids)
-    marks = backbone.marks
     return Tokens(
-        ids=(marks.start, *ids, marks.end, *[marks.pad] * padding),
-        weights=(1.0, *weights, 1.0, *[1.0] * padding),
+        ids=(*start, *ids, marks.end, *[marks.pad] * padding),
+        weights=(*[1.0] * len(start), *weights, 1.0, *[1.0] * padding),
         word_positions=tuple(positions),
     )
 
@@ -134,8 +135,19 @@ def word_in_place(token_embedding: nn.Module, rows: Tensor, positions: Tensor, v
         handle.remove()
 
 
-def embed(backbone: Backbone, prompts: Sequence[str], word: Tensor) -> Tensor:
-    """B prompts and the word's vectors float32 [n, D] -> states float32 [B, L, E].
+@contextmanager
+def word_in_every_place(backbone: Backbone, rows: Tensor, positions: Tensor, vectors: Tensor) -> Iterator[None]:
+    """`word_in_place` for a whole model: each of its text encoders reads its own part of the word."""
+    layers = backbone.token_embeddings
+    widths = [int(layer.embedding_dim) for layer in layers]  # type: ignore[arg-type]  # nn.Embedding, all of them
+    with ExitStack() as stack:
+        for layer, part in zip(layers, vectors.split(widths, dim=1), strict=True):
+            stack.enter_context(word_in_place(layer, rows, positions, part))
+        yield
+
+
+def embed(backbone: Backbone, prompts: Sequence[str], word: Tensor) -> TextStates:
+    """B prompts and the word's vectors float32 [n, D] -> B rows of states.
 
     Raises InputError when a prompt is too long, or when the word was made for another text width.
     """
@@ -153,9 +165,10 @@ def embed(backbone: Backbone, prompts: Sequence[str], word: Tensor) -> Tensor:
     ]
     rows, positions, vectors = torch.tensor(places, dtype=torch.int64, device=device).reshape(-1, 3).unbind(1)
     ids = torch.tensor([prompt.ids for prompt in tokens], device=device)
-    with backbone.lock, word_in_place(backbone.token_embedding, rows, positions, word.to(device)[vectors]):
+    with backbone.lock, word_in_every_place(backbone, rows, positions, word.to(device)[vectors]):
         states = backbone.encode_text(ids)
-    return weigh(states, torch.tensor([prompt.weights for prompt in tokens], device=device))
+    weights = torch.tensor([prompt.weights for prompt in tokens], device=device)
+    return states.replace(tokens=weigh(states.tokens, weights))
 
 
 def weigh(states: Tensor, weights: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from torch import Tensor
 
 from studio.backbones import load_backbone
-from studio.backbones.base import Backbone
+from studio.backbones.base import Backbone, TextStates
 from studio.device import pick_device
 from studio.diffusion.guidance import Guidance
 from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
@@ -25,7 +25,7 @@ from studio.errors import InputError
 from tests.models import WIDTH, build_tiny_stable_diffusion, fingerprint
 
 
-def _states(backbone: Backbone) -> Tensor:
+def _states(backbone: Backbone) -> TextStates:
     word = 0.3 * torch.randn(1, WIDTH, generator=torch.Generator().manual_seed(5))
     return embed(backbone, ["blurry", "a photo of A*"], word)
 
@@ -117,11 +117,10 @@ def test_too_many_steps_for_the_scheduler(tmp_path: Path) -> None:
 
 
 def test_guidance() -> None:
-    negative, positive = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
-    silent = torch.full((1, 2, 3), 0.5)
-    assert torch.equal(Guidance(1).states(negative, silent, positive), positive)
-    assert torch.equal(Guidance(7.5).states(negative, silent, positive), torch.cat([negative, positive]))
-    assert torch.equal(Guidance(7.5, 0.5).states(negative, silent, positive), torch.cat([negative, silent, positive]))
+    negative, silent, positive = (TextStates(torch.full((1, 2, 3), value)) for value in (0.0, 0.5, 1.0))
+    for guidance, values in ((Guidance(1), [1.0]), (Guidance(7.5), [0.0, 1.0]), (Guidance(7.5, 0.5), [0.0, 0.5, 1.0])):
+        states = guidance.states(negative, silent, positive)
+        assert (states.tokens[:, 0, 0].tolist(), states.pooled, states.mask) == (values, None, None)
     prediction = torch.stack([torch.full((4, 8, 8), 2.0), torch.full((4, 8, 8), 3.0)])
     assert torch.equal(Guidance(0).combine(prediction), prediction[:1])
     assert torch.equal(Guidance(4).combine(prediction), torch.full((1, 4, 8, 8), 6.0))
@@ -129,6 +128,8 @@ def test_guidance() -> None:
     three = torch.stack([torch.full((4, 8, 8), value) for value in (2.0, 5.0, 3.0)])  # negative, words alone, all
     assert torch.equal(Guidance(4, 0.0).combine(three), torch.full((1, 4, 8, 8), 14.0))  # the sound's part is gone
     assert torch.equal(Guidance(4, 0.5).combine(three), torch.full((1, 4, 8, 8), 10.0))
+    assert Guidance(1, 0.5).states(negative, silent, positive).tokens[:, 0, 0].tolist() == [0.5, 1.0]
+    assert torch.equal(Guidance(1, 0.5).combine(three[1:]), torch.full((1, 4, 8, 8), 4.0))
     almost = Guidance(4, 1 + 1e-6).combine(three)
     assert torch.allclose(almost, torch.full((1, 4, 8, 8), 6.0), atol=1e-4)  # runs into ordinary guidance
 

@@ -95,22 +95,22 @@ def test_placing_the_word_equals_writing_the_embeddings(tiny_backbone: Backbone)
     vectors[0, list(tokens.word_positions)] = word
     handle = table.register_forward_hook(lambda *_: vectors)
     try:
-        expected = tiny_backbone.encode_text(ids)
+        expected = tiny_backbone.encode_text(ids).tokens
     finally:
         handle.remove()
-    assert torch.equal(embed(tiny_backbone, ["a photo of A* at night"], word), expected)
+    assert torch.equal(embed(tiny_backbone, ["a photo of A* at night"], word).tokens, expected)
 
 
 def test_the_word_changes_the_states_and_nothing_else(tiny_backbone: Backbone) -> None:
     before = {name: fingerprint(module) for name, module in tiny_backbone.modules().items()}
     prompts = ["blurry", "a photo of A* and A*"]
-    states = embed(tiny_backbone, prompts, _word())
-    other = embed(tiny_backbone, prompts, _word(seed=1))
+    states = embed(tiny_backbone, prompts, _word()).tokens
+    other = embed(tiny_backbone, prompts, _word(seed=1)).tokens
     assert states.shape == (2, POSITIONS, tiny_backbone.dims.context_width)
     assert states.dtype == torch.float32
     assert torch.equal(states[0], other[0])
     assert not torch.equal(states[1], other[1])
-    assert torch.equal(states, embed(tiny_backbone, prompts, _word()))
+    assert torch.equal(states, embed(tiny_backbone, prompts, _word()).tokens)
     assert {name: fingerprint(module) for name, module in tiny_backbone.modules().items()} == before
 
 

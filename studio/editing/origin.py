@@ -1,0 +1,109 @@
+"""A picture of our own needs no inversion: it carries its recipe, so its noise is known and it is drawn once more.
+
+That is how prompt-to-prompt was published (Hertz et al., 2023): source and target from one noise, with the same
+settings, and only a word exchanged. Here the word is A*: the picture's own for the new sound's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from studio.backbones.base import Backbone, TextStates
+from studio.diffusion.attention import recorded, unet_of
+from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
+from studio.diffusion.prompt import embed
+from studio.editing.photo import Photo
+from studio.editing.sources import Source
+from studio.errors import InputError
+from studio.recipe import Edit, Recipe
+from studio.word import unpack_word
+
+
+def origin_of(photo: Photo, edit: Edit, recipe: Recipe) -> Recipe | None:
+    """The recipe that drew the photo, when it is a picture of ours from which this edit can start; else None.
+
+    It can not when the picture is an edit itself, was drawn by several words or by sound tokens, was cut or scaled
+    since, when the edit says in its own words what it shows, or asks for another number of steps or another size.
+    """
+    if not photo.recipe or edit.source_prompt:
+        return None
+    try:
+        found = Recipe.from_json(photo.recipe)
+    except InputError:
+        return None
+    drawn_by_one_word = found.resolved and found.word is not None and found.shares is None
+    if not drawn_by_one_word or found.sound_tokens is not None or found.edit is not None:
+        return None
+    same = all(
+        getattr(recipe, name) in (None, getattr(found, name)) for name in ("num_inference_steps", "width", "height")
+    )
+    return found if same and photo.image.size == (found.width, found.height) else None
+
+
+def source_states(backbone: Backbone, origin: Recipe) -> TextStates:
+    """What the picture was drawn from: one row, its prompt with its own A*."""
+    return embed(backbone, [origin.prompt], own_word(origin))
+
+
+def own_word(origin: Recipe) -> Tensor:
+    """The picture's own A*: float32 [n, D]."""
+    if origin.word is None:
+        raise TypeError("an origin carries its word")
+    return torch.from_numpy(unpack_word(origin.word))
+
+
+def generator_of(backbone: Backbone, origin: Recipe) -> tuple[torch.Generator, Tensor]:
+    """The picture's own generator, behind its noise, and that noise [1, C, h, w]."""
+    if origin.seed is None or origin.width is None or origin.height is None:
+        raise TypeError("an origin is resolved")
+    generator = torch.Generator().manual_seed(origin.seed)
+    return generator, initial_noise(backbone, origin.width, origin.height, generator)
+
+
+def replay(backbone: Backbone, origin: Recipe, layers: tuple[str, ...]) -> Iterator[Moment | Source]:
+    """Draw the picture once more, recording the named layers under its prompt: the loop's items, at last the Source.
+
+    Its trajectory begins with the noise as the loop takes it and ends with the picture's latents.
+    """
+    generator, noise = generator_of(backbone, origin)
+    strength = origin.sound_strength * (1.0 if origin.loudness is None else origin.loudness)
+    word = own_word(origin)
+    watcher = _Watcher(backbone, layers)
+    trajectory = [noise]
+    for moment in denoise(
+        backbone,
+        noise,
+        embed(backbone, [origin.negative_prompt or ""], word[:0]),
+        source_states(backbone, origin),
+        silent=embed(backbone, [origin.prompt], word[:0]) if strength != 1 else None,
+        num_inference_steps=origin.num_inference_steps or 0,
+        guidance_scale=0.0 if origin.guidance_scale is None else origin.guidance_scale,
+        sound_strength=strength,
+        generator=generator,
+        extensions=[watcher],
+    ):
+        trajectory.append(moment.latents)
+        yield moment
+    kept = {name: torch.cat(values).contiguous() for name, values in watcher.kept.items()}
+    yield Source(torch.cat(trajectory).cpu().contiguous(), kept)
+
+
+class _Watcher(Extension):
+    """Keeps what the named layers give for the prompt, the last row of the batch, at every step."""
+
+    def __init__(self, backbone: Backbone, layers: tuple[str, ...]) -> None:
+        self._unet = unet_of(backbone)
+        self._seen: dict[str, Tensor] = {}
+        self.kept: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+    def patch(self, moment: Moment) -> AbstractContextManager[Any]:
+        return recorded(self._unet, tuple(self.kept), self._seen)
+
+    def after_step(self, moment: Moment) -> None:
+        for name, values in self.kept.items():
+            values.append(self._seen[name][-1:].cpu())

@@ -1,0 +1,332 @@
+"""One edit from photo to pictures, as the engine runs it: open the photo, read it, begin each picture, finish it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from studio.backbones.base import Backbone, ModelDefaults, TextStates
+from studio.diffusion.inversion import FIRST_GUESSES, Undone, ddim_scheduler, groups
+from studio.diffusion.loop import Moment, denoise
+from studio.diffusion.prompt import embed, has_word
+from studio.editing import EDITORS
+from studio.editing.base import Editor, Job, KeepOutside
+from studio.editing.origin import generator_of, origin_of, own_word, replay, source_states
+from studio.editing.photo import (
+    Photo,
+    affordable_pixels,
+    paste,
+    psnr,
+    read_mask,
+    read_photo,
+    to_latent_mask,
+    to_pixels,
+    working_size,
+)
+from studio.editing.sources import Source, Sources, read_source, source_key
+from studio.errors import InputError
+from studio.limits import limits
+from studio.recipe import Edit, Recipe
+from studio.result import PhotoRead
+
+Picture = Image.Image | str | Path
+UNCHANGED = 30.0  # dB; drawn again on another machine a picture comes back with 40 or more
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A photo and its mask, decoded and checked; no model was needed for it. edit: with digests and names filled.
+
+    origin: the recipe of a picture of ours, which the edit starts from instead of reading it.
+    """
+
+    edit: Edit
+    photo: Photo
+    mask: Photo | None
+    kind: type[Editor]
+    origin: Recipe | None = None
+
+    def with_model(self, backbone: Backbone) -> Opened:
+        """The same for that model: a recipe of another model says nothing. Raises InputError if it was needed."""
+        if self.origin is None or self.origin.model_sha256 == backbone.digest():
+            return self
+        self.kind.check(self.edit)
+        return replace(self, origin=None)
+
+    def defaults(self, backbone: Backbone) -> ModelDefaults:
+        """What an edit gets that leaves these open; one of a picture of ours gets what that was drawn with."""
+        like = backbone.defaults
+        if self.origin is not None:
+            return like.replace(
+                num_inference_steps=_given(self.origin.num_inference_steps, like.num_inference_steps),
+                guidance_scale=_given(self.origin.guidance_scale, like.guidance_scale),
+                negative_prompt=self.origin.negative_prompt or "",
+            )
+        # Guidance that leads away from what the photo was read with, and from nothing else, does not tear it
+        # (negative-prompt inversion, Miyake et al., 2023).
+        return like.replace(
+            guidance_scale=_given(like.edit_guidance_scale, like.guidance_scale),
+            negative_prompt=self.edit.source_prompt if self.kind.reads else like.negative_prompt,
+        )
+
+    def size(self, backbone: Backbone) -> tuple[int, int]:
+        """Width and height to work in, for the model's native size and the memory that is free."""
+        if self.origin is not None:
+            return self.photo.image.size
+        vae = backbone.modules().get("vae")
+        channels = vae.config["block_out_channels"][0] if vae is not None else 128  # type: ignore[index]
+        most = affordable_pixels(int(channels), backbone.choice.device)
+        if (limit := limits().size) is not None:
+            most = min(most, limit**2)
+        return working_size(self.photo.image.size, backbone.defaults.native_size, backbone.dims.downscale, most)
+
+    def notes(self, before: Edit) -> list[str]:
+        """What to say of the photo, also that it is not the one that the recipe was made with."""
+        found = [*self.photo.notes, *(self.mask.notes if self.mask else ())]
+        if self.origin is not None:
+            found.append("This picture carries its recipe: it is drawn from its own noise, with one word exchanged.")
+        for what, then, now in (
+            ("photo", before.sha256, self.edit.sha256),
+            ("mask", before.mask_sha256, self.edit.mask_sha256),
+        ):
+            if then is not None and then != now:
+                found.append(f"This is not the {what} that the recipe was made with, so the picture will differ.")
+        return found
+
+
+def open_photo(recipe: Recipe, edit: Edit, photo: Picture | None = None, mask: Picture | None = None) -> Opened:
+    """Read and check everything of an edit that needs no model.
+
+    photo, mask: instead of the files that the edit names. Raises InputError as `read_photo` and `read_mask`, and for
+    settings that do not fit together.
+    """
+    kind = EDITORS.get(edit.method)
+    if has_word(edit.source_prompt):
+        raise InputError("The source prompt says what the photo shows, so it has no A*: write the words themselves.")
+    if kind.reads and recipe.count > 1 and edit.variation == 0:
+        raise InputError(
+            f"{recipe.count} pictures would all be the same: an edit begins with the photo's own noise, not the "
+            "seed's. Give some variation, or ask for one picture."
+        )
+    given = edit.photo if photo is None else photo
+    if given is None:
+        called = f"photo {edit.name!r} is not on this machine" if edit.name else "edit names no photo"
+        raise InputError(f"The {called}. Give a picture file.")
+    found = read_photo(given)
+    origin = origin_of(found, edit, recipe) if kind.replays else None
+    kind.check(edit, origin is not None)
+    over = edit.mask if mask is None else mask
+    if over is None and edit.mask_sha256 is not None:
+        raise InputError("This edit was made with a mask, which is not on this machine. Give it too.")
+    covered = None if over is None else read_mask(over, found)
+    filled = edit.replace(
+        sha256=found.sha256,
+        name=(found.name or edit.name)[-255:],
+        mask_sha256=None if covered is None else covered.sha256,
+    )
+    return Opened(filled, found, covered, kind, origin)
+
+
+class Session:
+    """An edit that is being made. recipe: resolved.  word: float32 [n, D].  degree: 0..3, the volume.
+
+    `read` first; then for each picture `begin`, its moments, and `finish`.
+    """
+
+    def __init__(
+        self, backbone: Backbone, recipe: Recipe, opened: Opened, word: Tensor, degree: float, sources: Sources
+    ) -> None:
+        if recipe.width is None or recipe.height is None or recipe.num_inference_steps is None:
+            raise TypeError("an edit is made from a resolved recipe")
+        self._backbone, self._recipe, self._opened, self._sources = backbone, recipe, opened, sources
+        self._word, self._degree, self._steps = word, degree, recipe.num_inference_steps
+        self._size = (recipe.width, recipe.height)
+        origin = self._origin = opened.origin
+        pixels = to_pixels(opened.photo.image, self._size)
+        with backbone.lock:
+            self._latents = self._encoded = backbone.encode(pixels).float()
+        levels = ((pixels[0] / 2 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)
+        self._photo = Image.fromarray(levels.numpy())
+        if origin is None:
+            about, self._states = opened.edit.source_prompt, embed(backbone, [opened.edit.source_prompt], word[:0])
+        else:
+            about, self._states = origin.to_json(), source_states(backbone, origin)
+        self._layers = opened.kind.layers(backbone) if opened.kind.reads else ()
+        self._key = source_key(backbone, pixels, about, self._steps, self._layers)
+        self._source = sources.get(self._key) if opened.kind.reads else None
+        self._cached = self._source is not None
+        if self._cached and origin is not None:
+            self._latents = self._read_already.trajectory[-1:].to(self._latents)
+        self._evaluations = 0
+        # Whatever can be refused is refused before seconds are spent on reading.
+        ddim_scheduler(backbone, self._steps)
+
+    @property
+    def to_read(self) -> int:
+        """Evaluations that `read` will take; 0 when everything of the photo is known."""
+        if not self._opened.kind.reads:
+            return 0
+        known = self._source
+        if self._origin is not None:
+            return self._steps if known is None else 0
+        inverting = 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
+        checking = self._steps if self._opened.edit.check and (known is None or known.reconstruction is None) else 0
+        return inverting + checking
+
+    def read(self) -> Iterator[Tensor]:
+        """Read the photo, or remember it: latents [1, C, h, w] to show after each of `to_read` evaluations."""
+        if not self.to_read:
+            return
+        if self._origin is not None:
+            yield from self._replay(self._origin)
+        elif self._source is None:
+            reading = read_source(self._backbone, self._latents, self._states, self._steps, self._layers)
+            for item in reading:
+                if isinstance(item, Undone):
+                    self._evaluations += 1
+                    yield item.latents[0]
+                else:
+                    self._source = item
+        source = self._read_already
+        if self._origin is None and self._opened.edit.check and source.reconstruction is None:
+            again = source.trajectory[:1].to(self._latents)
+            for moment in self._denoise(again, self._states, self._states, 1.0, torch.Generator()):
+                self._evaluations += 1
+                again = moment.latents
+                yield moment.denoised
+            source = self._source = replace(source, reconstruction=again.cpu().contiguous())
+        self._sources.put(self._key, source)
+
+    def _replay(self, origin: Recipe) -> Iterator[Tensor]:
+        """Draw a picture of ours once more: it is its own reconstruction, if nobody has changed it since."""
+        for item in replay(self._backbone, origin, self._layers):
+            if isinstance(item, Moment):
+                self._evaluations += len(item.states)
+                yield item.denoised
+                continue
+            self._latents = item.trajectory[-1:].to(self._latents)
+            self._source = replace(item, reconstruction=item.trajectory[-1:].clone())
+            if psnr(self._decode(self._latents), self._photo) < UNCHANGED:
+                raise InputError(
+                    "This picture is not what its recipe draws here, so it was changed since it was made: give a "
+                    'source prompt that says what it shows, for example "a photo of a street".'
+                )
+
+    @property
+    def _read_already(self) -> Source:
+        if self._source is None:
+            raise TypeError("the photo is not read yet")
+        return self._source
+
+    def _decode(self, latents: Tensor) -> Image.Image:
+        with self._backbone.lock:
+            return Image.fromarray(self._backbone.decode(latents.to(self._latents))[0])
+
+    def begin(self, negative: TextStates, positive: TextStates, generator: torch.Generator) -> Begun:
+        """One picture: its moments, to be run through. negative, positive: text states, one row each."""
+        recipe, edit = self._recipe, self._opened.edit
+        editor = self._opened.kind()
+        mask = self._opened.mask
+        job = Job(
+            backbone=self._backbone,
+            edit=edit,
+            scheduler=ddim_scheduler(self._backbone, self._steps),
+            steps=self._steps,
+            prompt=recipe.prompt,
+            word_length=len(self._word),
+            degree=self._degree,
+            photo=self._latents,
+            mask=None
+            if mask is None
+            else to_latent_mask(mask.image, self._size, self._backbone.dims.downscale).to(self._latents),
+            source=self._source,
+            source_prompt=edit.source_prompt if self._origin is None else self._origin.prompt,
+            source_word_length=0 if self._origin is None else len(own_word(self._origin)),
+        )
+        beginning = editor.begin(job, generator)
+        extensions = editor.extensions(job)
+        if (area := job.mask) is not None:
+            extensions.append(KeepOutside(lambda step: editor.outside(job, step), lambda _: area, job.photo))
+        scale, sound, silent = recipe.guidance_scale or 0.0, 1.0, None
+        if editor.guided_by_degree:
+            # How far to go from what is said of the photo. Without a negative prompt of its own, two predictions do.
+            if self._origin is None and recipe.negative_prompt == edit.source_prompt:
+                scale *= self._degree
+            else:
+                sound, silent = self._degree, self._states
+        scheduler = None
+        if self._origin is not None:  # a sampler that adds noise adds the same again
+            scheduler, generator = self._backbone.scheduler(), generator_of(self._backbone, self._origin)[0]
+        moments = self._denoise(
+            beginning.latents,
+            negative,
+            positive,
+            scale,
+            generator,
+            silent=silent,
+            sound_strength=sound,
+            extensions=extensions,
+            first_step=beginning.first_step,
+            scheduler=scheduler,
+        )
+        return Begun(moments, beginning.latents, beginning.first_step)
+
+    def finish(self, painted: Image.Image) -> Image.Image:
+        """The picture as it is shown: under a mask, what is outside is the photo itself, pixel by pixel."""
+        mask = self._opened.mask
+        return painted if mask is None else paste(painted, self._photo, mask.image)
+
+    def found(self) -> PhotoRead:
+        """What is to be said of the photo, once it was read."""
+        again = self._source.reconstruction if self._source is not None else None
+        shown = self._decode(again) if again is not None and self._opened.edit.check else None
+        return PhotoRead(
+            photo=self._photo,
+            reconstruction=shown,
+            psnr=None if shown is None else psnr(shown, self._photo),
+            autoencoder_psnr=psnr(self._decode(self._encoded), self._photo),
+            cached=self._cached,
+            evaluations=self._evaluations,
+        )
+
+    def _denoise(
+        self,
+        start: Tensor,
+        negative: TextStates,
+        positive: TextStates,
+        scale: float,
+        generator: torch.Generator,
+        scheduler: Any = None,
+        **more: object,
+    ) -> Iterator[Moment]:
+        return denoise(
+            self._backbone,
+            start,
+            negative,
+            positive,
+            num_inference_steps=self._steps,
+            guidance_scale=scale,
+            generator=generator,
+            scheduler=ddim_scheduler(self._backbone, self._steps) if scheduler is None else scheduler,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A picture being painted. moments: the loop's.  latents: the outcome if there are none.  first_step: 1..n + 1."""
+
+    moments: Iterator[Moment]
+    latents: Tensor
+    first_step: int
+
+
+def _given(value: Value | None, default: Value) -> Value:
+    return default if value is None else value

@@ -1,0 +1,120 @@
+"""Pictures of our own are edited from their own recipe and noise: what was drawn, and when that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from studio.diffusion.attention import layers_of, projections
+from studio.editing.origin import origin_of, replay
+from studio.editing.photo import psnr, read_photo
+from studio.editing.sources import Source
+from studio.editing.words import align
+from studio.engine import Engine
+from studio.errors import InputError
+from studio.library.png import save_png
+from studio.recipe import Edit, Recipe
+from studio.result import READING, Result, Step
+from tests.models import fingerprint, noise, tone
+
+STEPS = 4
+
+
+def _drawn(tiny_folder: Path, **fields: Any) -> Recipe:
+    settings = {"model": str(tiny_folder), "adapter": "tiny-word", "seed": 3, "num_inference_steps": STEPS}
+    return Recipe(**{**settings, **fields})
+
+
+@pytest.fixture
+def ours(engine: Engine, tiny_folder: Path, tmp_path: Path) -> Path:
+    """A picture of a tone, as Hearsight saves it."""
+    result = engine.run(_drawn(tiny_folder), tone())
+    return save_png(result.images[0], result.recipes[0], tmp_path / "mine.png")
+
+
+def _edit(tiny_folder: Path, path: Path, edit: dict[str, Any] | None = None, **fields: Any) -> Recipe:
+    settings: dict[str, Any] = {"model": str(tiny_folder), "adapter": "tiny-word", "seed": 9} | fields
+    return Recipe(edit=Edit.of(path, method="p2p", **(edit or {})), **settings)
+
+
+def test_it_is_drawn_again_and_nothing_is_inverted(engine: Engine, tiny_folder: Path, ours: Path) -> None:
+    unet = engine._models.backbone(str(tiny_folder)).modules()["unet"]
+    before = fingerprint(unet)
+    *steps, result = engine.stream(_edit(tiny_folder, ours), noise())
+    assert isinstance(result, Result)
+    assert result.read is not None
+    assert [step.phase for step in steps if isinstance(step, Step)].count(READING) == STEPS
+    assert (result.read.evaluations, result.read.psnr, result.read.cached) == (2 * STEPS, 99, False)
+    recipe = result.recipe
+    assert recipe.edit is not None
+    assert (recipe.num_inference_steps, recipe.edit.source_prompt, recipe.edit.name) == (STEPS, "", "mine.png")
+    assert any("own noise" in sentence for sentence in result.warnings)
+    assert fingerprint(unet) == before
+    again = engine.run(recipe.public().replace(model=str(tiny_folder)), photo=ours)
+    assert (again.read.cached, again.read.evaluations) == (True, 0)  # type: ignore[union-attr]
+    assert again.images[0].tobytes() == result.images[0].tobytes()
+
+
+def test_with_nothing_held_it_is_the_other_sounds_picture(engine: Engine, tiny_folder: Path, ours: Path) -> None:
+    free = engine.run(_edit(tiny_folder, ours, {"keep_layout": 0, "keep_detail": 0}), noise())
+    plain = engine.run(_drawn(tiny_folder), noise())
+    held = engine.run(_edit(tiny_folder, ours, {"keep_layout": 1, "keep_detail": 1}), noise())
+    assert free.images[0].tobytes() == plain.images[0].tobytes()
+    assert held.images[0].tobytes() != plain.images[0].tobytes()
+
+
+def test_without_a_sound_it_stays(engine: Engine, tiny_folder: Path, ours: Path) -> None:
+    still = engine.run(_edit(tiny_folder, ours, sound_strength=0), noise()).images[0]
+    with Image.open(ours) as before:
+        assert psnr(still, before.convert("RGB")) > 40  # three predictions in a batch and not two: rounding
+
+
+def test_what_is_recorded_is_what_its_prompt_gave(engine: Engine, tiny_folder: Path, ours: Path) -> None:
+    backbone = engine._models.backbone(str(tiny_folder))
+    origin = Recipe.from_json(read_photo(ours).recipe)
+    layers = projections(layers_of(backbone).cross_attention, "to_q", "to_k")
+    *moments, source = replay(backbone, origin, layers)
+    assert isinstance(source, Source)
+    assert len(moments) == source.steps == STEPS
+    assert all(len(source.features[name]) == STEPS for name in layers)
+    keys = source.at(1, layers)[layers[1]]
+    assert torch.equal(keys, source.at(STEPS, layers)[layers[1]])  # the words do not change from step to step
+    queries = [source.at(step, layers)[layers[0]] for step in (1, STEPS)]
+    assert not torch.equal(*queries)
+
+
+def test_one_sounds_word_for_anothers(engine: Engine, tiny_folder: Path) -> None:
+    found = align(engine._models.backbone(str(tiny_folder)), "a photo of A*", "a photo of A*", 2, "auto", 2)
+    assert found.changed_source == found.changed_target == found.word
+    assert all(found.matrix[place, place] == 1 for place in found.word)
+
+
+@pytest.mark.parametrize(
+    ("fields", "edit"),
+    [
+        ({"num_inference_steps": 3}, {}),
+        ({"width": 128}, {}),
+        ({}, {"source_prompt": "a dog"}),
+    ],
+)
+def test_what_it_cannot_start_from(
+    fields: dict[str, Any], edit: dict[str, Any], tiny_folder: Path, ours: Path
+) -> None:
+    photo, recipe = read_photo(ours), _edit(tiny_folder, ours, edit, **fields)
+    assert origin_of(photo, _edit(tiny_folder, ours).edit or Edit(), _edit(tiny_folder, ours)) is not None
+    assert origin_of(photo, recipe.edit or Edit(), recipe) is None
+
+
+def test_a_changed_picture_is_noticed(engine: Engine, tiny_folder: Path, ours: Path, tmp_path: Path) -> None:
+    with Image.open(ours) as before:
+        recipe = Recipe.from_json(before.info["hearsight"])
+        save_png(before.rotate(180), recipe, tmp_path / "turned.png")
+        save_png(before.convert("RGB"), recipe.replace(model_sha256="0" * 16), tmp_path / "other.png")
+        before.resize((48, 48)).save(tmp_path / "plain.png")
+    for name, said in (("turned", "was changed since"), ("other", "give a source"), ("plain", "give a source")):
+        with pytest.raises(InputError, match=said):
+            engine.run(_edit(tiny_folder, tmp_path / f"{name}.png"), noise())
