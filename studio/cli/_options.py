@@ -11,8 +11,8 @@ from typing import Any, get_args
 from studio.device import DeviceName
 from studio.errors import InputError
 from studio.fields import Setting, settings
-from studio.presets import load_templates
-from studio.recipe import Recipe, Track
+from studio.presets import load_templates, own_folder, own_templates
+from studio.recipe import Edit, Recipe, Track
 
 # flag, its metavar, the model it belongs to, the field
 _FLAGS: dict[str, tuple[str, Setting]] = {
@@ -25,6 +25,10 @@ _FLAGS: dict[str, tuple[str, Setting]] = {
     "--count": ("N", settings(Recipe)["count"]),
     "--model": ("NAME", settings(Recipe)["model"]),
     "--adapter": ("NAME", settings(Recipe)["adapter"]),
+    "--ear": ("NAME", settings(Recipe)["ear"]),
+    "--top-k": ("N", settings(Recipe)["top_k"]),
+    "--temperature": ("X", settings(Recipe)["temperature"]),
+    "--concepts": ("WORDS", settings(Recipe)["concepts"]),
     "--gain": ("DB", settings(Track)["gain"]),
     "--start": ("S", settings(Track)["start"]),
     "--duration": ("S", settings(Track)["duration"]),
@@ -32,8 +36,17 @@ _FLAGS: dict[str, tuple[str, Setting]] = {
     "--room": ("NAME", settings(Track)["room"]),
     "--join": ("HOW", settings(Recipe)["join"]),
     "--weights": ("W", settings(Recipe)["weights"]),
+    "--method": ("NAME", settings(Edit)["method"]),
+    "--source-prompt": ("TEXT", settings(Edit)["source_prompt"]),
+    "--keep-layout": ("X", settings(Edit)["keep_layout"]),
+    "--keep-detail": ("X", settings(Edit)["keep_detail"]),
+    "--words": ("HOW", settings(Edit)["words"]),
+    "--emphasis": ("X", settings(Edit)["emphasis"]),
+    "--noise": ("X", settings(Edit)["noise"]),
+    "--variation": ("X", settings(Edit)["variation"]),
 }
 PICTURE = ("--prompt", "--negative-prompt", "--seed", "--steps", "--guidance", "--sound-strength")
+MODEL = ("--model", "--adapter", "--ear", "--top-k", "--temperature", "--concepts")
 
 
 def add_settings(parser: argparse.ArgumentParser, *flags: str, several: bool = False) -> None:
@@ -72,7 +85,7 @@ def add_template(parser: argparse.ArgumentParser) -> None:
         "--template",
         metavar="NAME",
         type=_template,
-        help="a ready prompt of the folder presets, e.g. style or painting",
+        help="a ready prompt of the folder presets or of your own, e.g. style or painting",
     )
 
 
@@ -206,7 +219,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _template(name: str) -> str:
-    known = {template.id: template.prompt for template in load_templates()}
+    known = {template.id: template.prompt for template in (*own_templates(own_folder()), *load_templates())}
     if name not in known:
         raise InputError(f"There is no template {name!r}. Use one of: {', '.join(known)}.")
     return known[name]

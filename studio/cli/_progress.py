@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from studio.errors import HearsightError
-from studio.result import Result, Step
+from studio.result import READING, Result, Step
 
 if TYPE_CHECKING:
     from studio.engine import Engine
@@ -51,8 +51,11 @@ def progress(waiting: str) -> Iterator[Bar]:
 def draw(engine: Engine, recipe: Recipe, bar: Bar, title: str = "") -> Result:
     """Run a request to its end and show its steps."""
     for item in engine.stream(recipe):
-        if isinstance(item, Step):
+        if isinstance(item, Step) and item.phase == READING:
+            bar.show(title or item.phase, item.index, item.total, f"{item.eta:.0f} s left in all")
+        elif isinstance(item, Step):
             number = f"picture {item.image_index + 1} of {recipe.count}" if recipe.count > 1 else "drawing"
+            number = item.phase if recipe.edit is not None and recipe.count == 1 else number
             done, total = item.image_index * item.total + item.index, recipe.count * item.total
             bar.show(title or number, done, total, f"step {item.index} of {item.total}, {item.eta:.0f} s left")
         else:

@@ -17,26 +17,35 @@ EACH = ("--gain", "--pan", "--room", "--start", "--duration")
 
 DETAILS = (
     "Several sounds are joined: --join mix adds them in the air, all from the beginning; sequence plays one after\n"
-    "the other with crossfades of 0.1 s; morph hears each alone and goes between their meanings, by --weights.\n"
-    "Two sounds take one weight: 0 is the first, 1 the second. --gain, --pan, --room, --start and --duration take\n"
-    "one value for all sounds, or one for each in their order; name the sounds before them."
+    "the other with crossfades of 0.1 s; morph goes between their meanings, by --weights. Two sounds take one\n"
+    "weight: 0 is the first, 1 the second. side-by-side is a mix with a place for each sound, evenly from left to\n"
+    "right in their order.\n\n"
+    "The ear hears each sound alone and makes a word of each. In a mix a word acts the more the louder its sound\n"
+    "is, in a sequence also the longer it lasts, in a morph by its weight. With a --pan other than 0 it acts in\n"
+    "its part of the picture, from left (-1) to right (1), except in a morph; what the sounds leave free on one\n"
+    "side is drawn from the words alone.\n\n"
+    "--gain, --pan, --room, --start and --duration take one value for all sounds, or one for each in their order;\n"
+    "name the sounds before them."
 )
 
 
 def add_tracks(parser: argparse.ArgumentParser) -> None:
     """Add the sounds and everything of the desk; `scene_from` reads them."""
+    add_sounds(parser)
+    add_settings(parser, *EACH, several=True)
+    add_settings(parser, "--join")
+    add_settings(parser, "--weights", several=True)
+    parser.add_argument("--match", action="store_true", help="make all sounds equally loud before --gain")
+    parser.add_argument("--save-sound", metavar="OUT.wav", help="also write the joined sound, all together")
+
+
+def add_sounds(parser: argparse.ArgumentParser) -> None:
+    """Add the sounds themselves."""
     parser.add_argument(
         "sounds",
         metavar="SOUND",
         nargs="+",
         help=f"a sound file, or a video file with sound; up to {MAX_TRACKS} are joined",
-    )
-    add_settings(parser, *EACH, several=True)
-    add_settings(parser, "--join")
-    add_settings(parser, "--weights", several=True)
-    parser.add_argument("--match", action="store_true", help="make all sounds equally loud before --gain")
-    parser.add_argument(
-        "--save-sound", metavar="OUT.wav", help="also write the joined sound, sample by sample what the ear hears"
     )
 
 
@@ -81,7 +90,7 @@ def sound_target(arguments: argparse.Namespace) -> Path | None:
 
 
 def save_sound(engine: Engine, recipe: Recipe, target: Path) -> None:
-    """Write what the ear hears, as floats: nothing is rounded, and what stands beyond full scale stays."""
+    """Write the joined sound, as floats: nothing is rounded, and what stands beyond full scale stays."""
     from studio.sound.write import write_wav
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from studio.cli import COMMANDS
 from studio.cli.base import Command
@@ -16,7 +17,8 @@ class App(Command):
     summary = "start the app, a page in the browser"
     details = (
         "The page is served to this machine only, unless --host says otherwise. Everything stays on this machine.\n"
-        "End it with Ctrl+C."
+        "End it with Ctrl+C.\n"
+        "It asks for a name and a password when HEARSIGHT_USER and HEARSIGHT_PASSWORD are set in the environment."
     )
     examples = """
         hearsight app
@@ -30,12 +32,20 @@ class App(Command):
         parser.add_argument("--host", metavar="ADDRESS", help="whom to serve; default: 127.0.0.1, this machine only")
         parser.add_argument("--port", metavar="N", type=_port, help="default: the first free one from 7860 on")
         parser.add_argument("--open", action="store_true", help="also open a browser window")
+        parser.add_argument(
+            "--mcp",
+            action="store_true",
+            help="also offer its functions as tools of the Model Context Protocol (pip install 'hearsight[mcp]')",
+        )
 
     @classmethod
     def run(cls, arguments: argparse.Namespace) -> int:
         """Serve until Ctrl+C."""
         from studio.ui import serve
+        from studio.ui.hosting import MCP
 
+        if arguments.mcp:
+            os.environ[MCP] = "true"
         try:
             serve(arguments.host, arguments.port, browser=arguments.open)
         except OSError as error:

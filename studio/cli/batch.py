@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.cli import COMMANDS, OUR_FAULT, YOUR_INPUT
-from studio.cli._options import PICTURE, add_device, add_settings, add_size, add_template, check_folder, recipe_from
+from studio.cli._options import (
+    MODEL,
+    PICTURE,
+    add_device,
+    add_settings,
+    add_size,
+    add_template,
+    check_folder,
+    recipe_from,
+)
 from studio.cli._progress import Bar, draw, progress
 from studio.cli.base import Command
 from studio.errors import InputError
@@ -32,6 +41,9 @@ _SAME = (
     "height",
     "model",
     "adapter",
+    "ear",
+    "top_k",
+    "temperature",
 )
 
 
@@ -61,7 +73,7 @@ class Batch(Command):
         add_settings(parser, *PICTURE)
         add_template(parser)
         add_size(parser)
-        add_settings(parser, "--gain", "--room", "--model", "--adapter")
+        add_settings(parser, "--gain", "--room", *MODEL)
         add_device(parser)
 
     @classmethod
@@ -77,8 +89,9 @@ class Batch(Command):
         with progress("loading the model") as bar:
             from studio.diffusion.prompt import has_word
             from studio.engine import Engine
+            from studio.models import adapter_kind, settled_names
 
-            if not has_word(recipe.prompt):
+            if not has_word(recipe.prompt) and not adapter_kind(settled_names(recipe)["adapter"]).beside:
                 raise InputError(f"The prompt {recipe.prompt!r} has no A*, so the sounds would not be used: add A*.")
             engine = Engine(arguments.device)
             engine.load(recipe.model, recipe.adapter)  # what is wrong with these is wrong for every sound: say it once
@@ -170,7 +183,9 @@ def is_there(target: Path, wanted: Recipe, track: Track) -> bool:
     except InputError:
         return False  # not whole, or not ours: made again
     wanted = wanted.replace(tracks=(prepare_sound(track).track.replace(path=None),))
-    fields = _SAME if wanted.seed is None else (*_SAME, "seed")
+    # Where a seed, or what A* is made of, was not asked for, any will do.
+    asked = [name for name in ("seed", "concepts") if getattr(wanted, name) is not None]
+    fields = (*_SAME, *asked)
     return all(getattr(found, name) == getattr(wanted, name) for name in fields)
 
 

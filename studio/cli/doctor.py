@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes.util
 import hashlib
 import os
 import platform
@@ -19,11 +18,12 @@ from studio import __version__
 from studio.cli import COMMANDS
 from studio.cli.base import Command
 from studio.errors import HearsightError
+from studio.limits import described
 from studio.paths import assets_folder, data_home, presets_folder
 
 Line = tuple[str, str]  # what, and how it is
 
-LIBRARIES = ("torch", "torchaudio", "diffusers", "transformers", "gradio", "soundfile", "pydantic")
+LIBRARIES = ("torch", "torchaudio", "diffusers", "transformers", "gradio", "soundfile", "librosa", "pydantic")
 PORT = 7860
 CPU_FEATURES = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512f", "avx2")
 
@@ -58,8 +58,10 @@ class Doctor(Command):
             ("Computing", computing),
             ("Libraries", libraries),
             ("Embedded models", models),
+            ("Ears", ears),
             ("Real models", lambda: real_models(arguments.network)),
             ("App", app),
+            ("Limits of the app", app_limits),
         ]
         for title, lines in parts:
             print(f"\n{title}" if title != "Machine" else title)
@@ -106,10 +108,7 @@ def libraries() -> Iterator[Line]:
     for name in LIBRARIES:
         yield name, _version(name) or "MISSING: install again"
     yield "av", _version("av") or "missing, so no M4A, AAC, WebM, MP4: pip install av"
-    audio = (
-        "present" if ctypes.util.find_library("portaudio") else "missing; only recording outside the browser needs it"
-    )
-    yield "PortAudio", audio
+    yield "PortAudio", _recording()
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield "chromium", browser or "missing; only the tests need it"
 
@@ -129,19 +128,35 @@ def models() -> Iterator[Line]:
         )
     for name in embedded_models():
         start = time.monotonic()
-        digest = load_backbone(name, pick_device("auto")).digest()
-        yield f"model {name}", f"{digest}, loaded in {time.monotonic() - start:.1f} s"
+        backbone = load_backbone(name, pick_device("auto"))
+        yield f"model {name}", f"{backbone.digest()}, loaded in {time.monotonic() - start:.1f} s"
+        yield "its memory", backbone.choice.reason.rpartition("; ")[2]
     for path in sorted([*folder.glob("ear/*.safetensors"), *folder.glob("adapters/*/*.safetensors")]):
         yield path.parent.relative_to(folder).as_posix(), f"{_digest(path)}, {path.stat().st_size / 2**20:.1f} MiB"
     if not any(folder.glob("ear/*.safetensors")) or not any(folder.glob("adapters/*/*.safetensors")):
         raise HearsightError(f"The ear or the adapter is missing in {folder}: install again, or train them.")
 
 
+def ears() -> Iterator[Line]:
+    """The ears that can listen here, and where the weights of the others would go."""
+    from studio.encoders import ENCODERS
+    from studio.encoders._weights import installed, own_folder
+
+    for name in ENCODERS:
+        published = ENCODERS.get(name).published
+        if published is None:
+            yield name, "embedded"
+        elif (folder := installed(name, published)) is not None:
+            yield name, f"in {folder}"
+        else:
+            yield name, f"not here: {published.title} would go into {own_folder(name)}"
+
+
 def real_models(network: bool) -> Iterator[Line]:
     """Models of the hub: what is here, whether more may be fetched, and, if asked, whether the hub answers."""
     from huggingface_hub import constants
 
-    from studio.backbones.hub import ALLOW_DOWNLOAD, download_allowed
+    from studio.hub import ALLOW_DOWNLOAD, download_allowed
 
     cache = Path(constants.HF_HUB_CACHE)
     here = sorted(path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*"))
@@ -167,6 +182,24 @@ def app() -> Iterator[Line]:
             yield "port", f"{PORT} is free"
         except OSError as error:
             yield "port", f"{PORT} is taken ({error.strerror}); the app then takes the next free one"
+
+
+def app_limits() -> Iterator[Line]:
+    """What the app gives to each request, by the variable that sets it."""
+    yield from described()
+
+
+def _recording() -> str:
+    """Which microphones `hearsight record` and the page's "Record here" could use, or why none."""
+    from studio.sound.record import devices
+
+    try:
+        found = devices()
+    except HearsightError as error:
+        return f"{error} Only recording outside the browser needs it."
+    return f"present, {len(found)} input device{'' if len(found) == 1 else 's'}" + (
+        f", {found[0].name} first" if found else ""
+    )
 
 
 def _version(name: str) -> str | None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.cli import COMMANDS
 from studio.cli._options import add_device
@@ -15,6 +15,9 @@ from studio.cli._tracks import DETAILS, add_tracks, save_sound, scene_from, soun
 from studio.cli.base import Command
 from studio.cli.generate import in_words
 from studio.result import Heard, HeardScene
+
+if TYPE_CHECKING:
+    from studio.sound.character import Character
 
 SHOWN = 5  # labels, without --json
 
@@ -28,7 +31,8 @@ class Hear(Command):
         "The ear listens to the most energetic 10 s, unless --start or --duration say otherwise. --json prints\n"
         '{"labels": [{"label", "probability"}, ...] best first, "seconds", "lufs", "window": [start, end]}:\n'
         "seconds is the length of the whole sound, window the part that was heard, lufs its loudness\n"
-        "(ITU-R BS.1770), null when it is too soft to be measured. Of several sounds these are the joined one's, and\n"
+        "(ITU-R BS.1770), null when it is too soft to be measured; for one sound also pitch_hz, note and tempo_bpm,\n"
+        "null where there is none. Of several sounds these are the joined one's, and\n"
         '"tracks" lists the same for each sound alone, with its "name"; one that is silent has null for all of it.\n\n'
         + DETAILS
     )
@@ -60,15 +64,20 @@ class Hear(Command):
             save_sound(engine, recipe, target)
         names = [track.name for track in recipe.tracks]
         if len(names) == 1:
-            print(as_json(heard.scene) if arguments.json else as_text(heard.scene))
+            from studio.sound.character import character
+
+            said = character(engine.scene(recipe))
+            print(as_json(heard.scene, said) if arguments.json else as_text(heard.scene, said))
         else:
             print(scene_as_json(heard, names) if arguments.json else scene_as_text(heard, names))
         return 0
 
 
-def as_json(heard: Heard) -> str:
-    """One line of JSON; probabilities in 0..1, times in s, lufs null when nothing can be measured."""
-    return json.dumps(_values(heard), ensure_ascii=False)
+def as_json(heard: Heard, said: Character) -> str:
+    """One line of JSON; probabilities in 0..1, times in s, null for what cannot be measured or is not there."""
+    pitch, tempo = (None if one is None else round(one, 1) for one in (said.pitch, said.tempo))
+    more = {"pitch_hz": pitch, "note": said.note, "tempo_bpm": tempo}
+    return json.dumps({**_values(heard), **more}, ensure_ascii=False)
 
 
 def scene_as_json(heard: HeardScene, names: Sequence[str]) -> str:
@@ -88,14 +97,16 @@ def _values(heard: Heard | None) -> dict[str, Any]:
     }
 
 
-def as_text(heard: Heard) -> str:
-    """The best labels with their share, then length, loudness and part."""
+def as_text(heard: Heard, said: Character | None = None) -> str:
+    """The best labels with their share, then length, loudness and part, and pitch and tempo where there are any."""
     best = heard.labels[:SHOWN]
     width = max(len(label) for label, _ in best)
     lines = [f"{label.replace('_', ' '):<{width}}  {share:6.1%}  {'#' * round(30 * share)}" for label, share in best]
     loudness = f"{heard.lufs:.1f} LUFS" if math.isfinite(heard.lufs) else "too soft to measure"
     start, end = heard.window
-    return "\n".join([*lines, "", f"{heard.seconds:.2f} s long, heard from {start:.2f} s to {end:.2f} s, {loudness}"])
+    more = f", {said}" if said is not None and str(said) else ""
+    facts = f"{heard.seconds:.2f} s long, heard from {start:.2f} s to {end:.2f} s, {loudness}{more}"
+    return "\n".join([*lines, "", facts])
 
 
 def scene_as_text(heard: HeardScene, names: Sequence[str]) -> str:

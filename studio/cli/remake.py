@@ -10,6 +10,7 @@ from studio.cli._options import add_device, add_settings, picture_files
 from studio.cli._progress import draw, progress
 from studio.cli.base import Command
 from studio.errors import InputError
+from studio.recipe import Edit
 
 
 @COMMANDS.register("remake")
@@ -20,10 +21,14 @@ class Remake(Command):
     details = (
         "The sound is not needed: the recipe carries A*. On the machine and with the versions that made the\n"
         "picture, the new one is the same byte for byte; whatever may make a difference is said. A picture made\n"
-        "with a model in a folder of yours knows only that folder's name: say where it is with --model."
+        "with a model in a folder of yours knows only that folder's name: say where it is with --model.\n"
+        "--concepts makes A* anew, of phrases of yours: the sound is still not needed. An adapter in a folder of\n"
+        "yours that draws along with the image model is named with --adapter.\n"
+        "An edited photo needs the photo again (--photo), and its mask."
     )
     examples = """
         hearsight remake rain.png -o again.png
+        hearsight remake rain.png -o wetter.png --concepts "heavy rain:0.8, river:0.2"
         hearsight remake street.png -o again.png --model ~/models/my-diffusers-folder
     """
 
@@ -32,7 +37,9 @@ class Remake(Command):
         """The picture, the output, and where its model is."""
         parser.add_argument("picture", metavar="PICTURE.png", help="a PNG that Hearsight made")
         parser.add_argument("-o", "--output", metavar="OUT.png", required=True, help="where the new picture goes")
-        add_settings(parser, "--model")
+        parser.add_argument("--photo", metavar="PHOTO", help="of an edited photo: the photo, which no picture carries")
+        parser.add_argument("--mask", metavar="PICTURE", help="the same of its mask")
+        add_settings(parser, "--model", "--adapter", "--concepts")
         add_device(parser)
 
     @classmethod
@@ -46,6 +53,20 @@ class Remake(Command):
             raise InputError(f"{arguments.output!r} is the picture itself: give the new one another name.")
         if arguments.model is not None:
             recipe = recipe.replace(model=arguments.model)
+        if arguments.concepts is not None:
+            adapter = arguments.adapter or ("concepts" if recipe.concepts is None else recipe.adapter)
+            none = {"word": None, "sound_tokens": None, "shares": None, "adapter_sha256": None}
+            recipe = recipe.replace(**none, concepts=arguments.concepts, adapter=adapter)
+        elif arguments.adapter is not None:
+            recipe = recipe.replace(adapter=arguments.adapter)
+        if recipe.edit is not None and arguments.photo is None:
+            raise InputError(f"This picture is an edit of the photo {recipe.edit.name!r}: give it with --photo.")
+        if recipe.edit is not None:
+            edit = recipe.edit
+            there = Edit.of(arguments.photo, arguments.mask)
+            recipe = recipe.replace(edit=edit.replace(photo=there.photo, mask=there.mask))
+        elif arguments.photo is not None or arguments.mask is not None:
+            raise InputError("--photo and --mask belong to pictures that are edits, and this is none: leave them out.")
         with progress("loading the model") as bar:
             from studio.engine import Engine
 

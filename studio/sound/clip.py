@@ -83,10 +83,10 @@ class Clip:
         return replace(self, samples=self.samples.mean(axis=0, keepdims=True, dtype=np.float32))
 
 
-def check_form(name: str, channels: int, rate: float, frames: int | None = None) -> None:
+def check_form(name: str, channels: int, rate: float, frames: int | None = None, longest: float | None = None) -> None:
     """The part of the gate that needs no samples, so that a decoder can refuse a file by its header.
 
-    frames: N, or None when it is not known yet. Raises InputError like Clip.
+    frames: N, or None when it is not known yet.  longest: in s, None = 30 min. Raises InputError like Clip.
     """
     what = spoken(name)
     if not 1 <= channels <= MAX_CHANNELS:
@@ -107,9 +107,10 @@ def check_form(name: str, channels: int, rate: float, frames: int | None = None)
             f"{what} holds {held} ({seconds:.4f} s), but a sound must be at least {MIN_SECONDS} s long: "
             "record or choose a longer one."
         )
-    if seconds > MAX_SECONDS:
+    longest = MAX_SECONDS if longest is None else longest
+    if seconds > longest:
         raise InputError(
-            f"{what} is {spoken_time(seconds)} long, but a sound may be at most {spoken_time(MAX_SECONDS)}: "
+            f"{what} is {spoken_time(seconds)} long, but a sound may be at most {spoken_time(longest)}: "
             "cut out the part you want."
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from studio.errors import InputError
+from studio.limits import limits
 from studio.sound.clip import MAX_SECONDS, Clip, Samples, check_form, spoken, spoken_time
 
 MAX_VALUES = 400_000_000  # C * N: 1.6 GB of float32, which is 30 min in stereo at 96 kHz
@@ -20,7 +21,8 @@ class Collector:
     def __init__(self, name: str, channels: int, rate: int, expected: int = 0) -> None:
         check_form(name, channels, rate)
         self.name, self.rate, self.count = name, rate, 0
-        self.limit = int(MAX_SECONDS * rate)
+        self.longest = limits().below("seconds", MAX_SECONDS)
+        self.limit = int(self.longest * rate)
         expected = min(expected, self.limit)
         self._check_memory(channels, expected)
         self._samples: Samples = np.empty((channels, max(expected, rate)), dtype=np.float32)
@@ -36,7 +38,7 @@ class Collector:
         total = self.count + block.shape[1]
         if total > self.limit:
             raise InputError(
-                f"{what} is longer than {spoken_time(MAX_SECONDS)}, but a sound may be at most that long: "
+                f"{what} is longer than {spoken_time(self.longest)}, but a sound may be at most that long: "
                 "cut out the part you want."
             )
         if total > self._samples.shape[1]:

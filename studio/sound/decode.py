@@ -13,6 +13,7 @@ from pathlib import Path
 import soundfile
 
 from studio.errors import InputError
+from studio.limits import limits
 from studio.sound.clip import MAX_SECONDS, Clip, check_form, spoken
 from studio.sound.collector import Collector
 from studio.sound.decode_av import NothingDecodedError, read_by_av
@@ -40,8 +41,8 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     with what can still be decoded, if that is at least 0.05 s. Silence is accepted: see `loudness.refuse_silence`.
 
     Raises InputError, one sentence naming the file: not there, a folder, not readable, empty, above 1 GB, not a
-    sound, more than 8 channels, longer than 30 min (refused by the header where it can be trusted, else while
-    decoding), shorter than 0.05 s, NaN inside.
+    sound, more than 8 channels, longer than 30 min or HEARSIGHT_MAX_SECONDS (refused by the header where it can be
+    trusted, else while decoding), shorter than 0.05 s, NaN inside.
     """
     file, head = _inspect(path)
     readers = [read_by_av]
@@ -127,11 +128,12 @@ def _read_by_libsndfile(file: Path) -> Clip:
 def _decode(name: str, sound: soundfile.SoundFile) -> Clip:
     channels, rate, frames = sound.channels, sound.samplerate, sound.frames
     check_form(name, channels, rate)
-    limit = int(MAX_SECONDS * rate)
+    longest = limits().below("seconds", MAX_SECONDS)
+    limit = int(longest * rate)
     # soundfile seeks after every read, which garbles MPEG audio: that is read in one piece.
     in_one_piece = sound.subtype.startswith("MPEG")
     if frames > limit and (in_one_piece or _has_sound_at(sound, limit)):
-        check_form(name, channels, rate, frames)  # raises, and names the length
+        check_form(name, channels, rate, frames, longest)  # raises, and names the length
     collector = Collector(name, channels, rate, frames if frames <= limit else 0)
     try:
         while len(block := sound.read(frames if in_one_piece else _BLOCK, dtype="float32", always_2d=True)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from studio.errors import InputError
+from studio.limits import limits
 from studio.sound.clip import MAX_SECONDS, Clip, Samples, check_form, spoken
 from studio.sound.collector import Collector
 
@@ -59,8 +60,9 @@ def _decode(name: str, container: InputContainer, stream: AudioStream) -> Clip:
     channels, rate = stream.codec_context.channels, stream.codec_context.sample_rate
     check_form(name, channels, rate)
     seconds = _stated_seconds(container, stream)
-    if seconds > MAX_SECONDS:
-        check_form(name, channels, rate, int(seconds * rate))  # raises, and names the length
+    longest = limits().below("seconds", MAX_SECONDS)
+    if seconds > longest:
+        check_form(name, channels, rate, int(seconds * rate), longest)  # raises, and names the length
     collector: Collector | None = None
     for frame in _frames(container, stream):
         block = _to_float(frame)

@@ -43,6 +43,10 @@ _CHUNK_STEPS = 300  # 30 s
 _MAX_GAIN = 200.0  # dB; float32 holds 770 dB above full scale
 
 
+class SilenceError(InputError):
+    """There is a sound, but nothing to hear in it."""
+
+
 def lufs(clip: Clip) -> float:
     """Integrated loudness in LUFS (BS.1770-4); -inf when no block is louder than -70 LUFS.
 
@@ -91,13 +95,13 @@ def is_silent(clip: Clip) -> bool:
 
 
 def refuse_silence(clip: Clip) -> None:
-    """Raise InputError, with advice, when the clip is silent: a picture of nothing would be a picture of chance."""
+    """Raise SilenceError, with advice, when the clip is silent: a picture of nothing would be a picture of chance."""
     peak = _peak_without_offset(clip)
     if peak >= SILENCE_DBFS:
         return
     measured = f"peak {math.floor(peak)} dB" if math.isfinite(peak) else "all samples are equal"
     advice = "raise the volume with --gain" if math.isfinite(peak) else "choose another sound"
-    raise InputError(
+    raise SilenceError(
         f"We heard almost nothing ({measured}) in {spoken(clip.name)}, and at least {SILENCE_DBFS:.0f} dB is needed. "
         f"Check the microphone or {advice}."
     )

@@ -56,7 +56,7 @@ def _write(clip: Clip, path: Path, form: str, subtype: str, limited: bool) -> No
     # In blocks of a second: libsndfile crashes the process when it is handed an hour for an Ogg file in one piece.
     # Whether to limit is decided once for the whole clip, so that its blocks follow one curve.
     samples = soft_limit(clip.samples) if limited else clip.samples
-    with _atomic(path) as part:
+    with atomic(path) as part:
         try:
             with soundfile.SoundFile(
                 os.fsencode(part), "w", clip.rate, clip.channels, subtype=subtype, format=form
@@ -71,8 +71,11 @@ def _write(clip: Clip, path: Path, form: str, subtype: str, limited: bool) -> No
 
 
 @contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path` to write to; it takes the place of `path` when the block succeeds."""
+def atomic(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path` to write to; it takes the place of `path` when the block succeeds, else it is gone.
+
+    Raises InputError when the place cannot be used.
+    """
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         if path.is_dir():

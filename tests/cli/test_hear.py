@@ -11,6 +11,7 @@ import pytest
 
 from studio.cli.hear import as_json, as_text
 from studio.result import Heard
+from studio.sound.character import Character
 from tests.cli.conftest import Done
 
 
@@ -18,7 +19,7 @@ def test_json_is_exactly_the_documented_form(sound: Path, hearsight: Callable[..
     done = hearsight("hear", sound, "--json")
     assert (done.code, done.error) == (0, "")
     answer = json.loads(done.output)
-    assert list(answer) == ["labels", "seconds", "lufs", "window"]
+    assert list(answer) == ["labels", "seconds", "lufs", "window", "pitch_hz", "note", "tempo_bpm"]
     assert all(set(entry) == {"label", "probability"} for entry in answer["labels"])
     assert {entry["label"] for entry in answer["labels"]} == {"rain", "dog", "sea_waves"}
     shares = [entry["probability"] for entry in answer["labels"]]
@@ -45,5 +46,7 @@ def test_text_for_people(sound: Path, hearsight: Callable[..., Done]) -> None:
 
 def test_too_soft_to_measure() -> None:
     heard = Heard([("rain", 1.0)], 1.0, -math.inf, (0.0, 1.0))
-    assert json.loads(as_json(heard), parse_constant=lambda name: pytest.fail(name))["lufs"] is None
+    assert json.loads(as_json(heard, Character()), parse_constant=lambda name: pytest.fail(name))["lufs"] is None
     assert "too soft to measure" in as_text(heard)
+    assert as_text(heard, Character(440.0, "A4", 120.0)).endswith("too soft to measure, A4 (440 Hz), 120 BPM")
+    assert as_text(heard, Character()) == as_text(heard)

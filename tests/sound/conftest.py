@@ -27,7 +27,7 @@ def tone() -> Callable[..., Clip]:
 @pytest.fixture
 def encode(tmp_path: Path) -> Callable[..., Path]:
     """encode(clip, name, codec, video=False): a file written by PyAV, with a moving picture if wanted."""
-    av = pytest.importorskip("av")
+    import av
 
     def write(clip: Clip, name: str, codec: str, video: bool = False) -> Path:
         path = tmp_path / name
@@ -35,9 +35,11 @@ def encode(tmp_path: Path) -> Callable[..., Path]:
         with av.open(str(path), "w") as container:
             # Every stream is there before the first packet: FFmpeg crashes on one that comes later.
             stream = container.add_stream(codec, rate=clip.rate, layout=layout)
+            assert isinstance(stream, av.AudioStream)
             stream.bit_rate = 12_200 if "amr" in codec else 64_000 * clip.channels
             if video:
                 pictures = container.add_stream("mpeg4", rate=10)
+                assert isinstance(pictures, av.VideoStream)
                 pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
                 for index in range(int(10 * clip.seconds)):
                     picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 10 * index % 256, np.uint8))

@@ -96,7 +96,6 @@ def test_lossy_formats_of_libsndfile(
 
 def test_mp3_of_varying_bit_rate_without_an_index(tmp_path: Path) -> None:
     """The beginning is silent and small, so that a length guessed from it is far too short."""
-    pytest.importorskip("av")
     path = tmp_path / "a.mp3"
     noise = 0.3 * np.random.default_rng(0).normal(size=(48_000 * 5, 1))
     soundfile.write(path, np.concatenate([np.zeros_like(noise), noise]), 48_000, bitrate_mode="VARIABLE")
@@ -235,7 +234,6 @@ def assert_one_sentence(error: BaseException, name: str, part: str) -> None:
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_bad_sound_gets_one_sentence(tmp_path: Path, tone: Tone, name: str) -> None:
-    pytest.importorskip("av")
     bad = {bad_name: (contents, part) for bad_name, contents, part in _bad_files(tmp_path, tone())}
     assert list(bad) == BAD_NAMES
     contents, part = bad[name]
@@ -256,7 +254,6 @@ def test_half_an_m4a_without_its_index(tone: Tone, encode: Encode) -> None:
 
 
 def test_picture_and_silent_film_have_no_sound(tmp_path: Path) -> None:
-    pytest.importorskip("av")
     from PIL import Image
 
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
@@ -404,7 +401,6 @@ def test_without_av_the_rest_works(tmp_path: Path, tone: Tone, encode: Encode, r
 
 
 def test_decodable_looks_at_names_of_files_only(tmp_path: Path) -> None:
-    pytest.importorskip("av")
     for name in ("a.wav", "B.OGG", "voice memo.m4a", "film.MP4", "notes.txt", "._a.wav", ".a.wav", "wav"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "folder.wav").mkdir()
