@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from studio.errors import InputError
 from studio.ui import serve
+from studio.ui.hosting import MCP
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,13 +19,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--host", help="address to listen at (default: this machine only; 0.0.0.0 lets the whole network in)"
     )
+    parser.add_argument(
+        "--mcp", action="store_true", help="offer its functions as tools of the Model Context Protocol"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     options = parser.parse_args(argv)
+    if options.mcp:
+        os.environ[MCP] = "true"
     try:
         serve(options.host, options.port, browser=not options.no_browser and _has_screen())
     except OSError:  # Gradio's word for a port that is taken, and everybody's for an address that is not ours
         where = f"{options.host or '127.0.0.1'}, port {options.port or '7860 and after'}"
         print(f"The page cannot be served at {where}: choose another --port or --host.", file=sys.stderr)
+        return 2
+    except InputError as error:
+        print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         pass

@@ -46,6 +46,20 @@ def pictures_folder(home: Path | None = None) -> Path:
     return (home or data_home()) / "pictures"
 
 
+def weights_home() -> Path:
+    """Where the user's own copies of published weights lie, e.g. `encoders/ast` in it: HEARSIGHT_MODELS, or the user's
+    data folder. It need not exist yet.
+    """
+    if chosen := os.environ.get("HEARSIGHT_MODELS"):
+        return Path(chosen).expanduser().absolute()
+    return data_home()
+
+
+def photo_cache_folder() -> Path:
+    """Where what was read of photos is kept, to be used again; it may be deleted at any time."""
+    return data_home() / "photos-read"
+
+
 def _shipped(name: str, variable: str) -> Path:
     if chosen := os.environ.get(variable):
         folder = Path(chosen).expanduser().absolute()

@@ -35,6 +35,11 @@ def differences(recipe: Recipe, resolved: Recipe) -> list[str]:
             f"The model {resolved.model!r} has changed since this recipe was made "
             f"({recipe.model_sha256} then, {resolved.model_sha256} now), so the picture will differ."
         )
+    if recipe.adapter_sha256 is not None and recipe.adapter_sha256 != resolved.adapter_sha256:
+        found.append(
+            f"The adapter {resolved.adapter!r} has changed since this recipe was made "
+            f"({recipe.adapter_sha256} then, {resolved.adapter_sha256} now), so the picture will differ."
+        )
     found += [
         f"This recipe was made with {name} {then}, and here is {resolved.versions[name]}, so the picture may differ."
         for name, then in recipe.versions.items()

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from studio.errors import InputError
-from studio.recipe import Recipe
+from studio.recipe import RECIPE_CHUNK, Recipe
 
-RECIPE_CHUNK = "hearsight"
 PARAMETERS_CHUNK = "parameters"
 HEARD_CHUNK = "hearsight-heard"
 HEARD_KEPT = 5
@@ -24,10 +23,17 @@ HEARD_KEPT = 5
 Heard = tuple[tuple[str, float], ...]
 
 
-def save_png(image: Image.Image, recipe: Recipe, path: str | Path, heard: Sequence[tuple[str, float]] = ()) -> Path:
+def save_png(
+    image: Image.Image,
+    recipe: Recipe,
+    path: str | Path,
+    heard: Sequence[tuple[str, float]] = (),
+    more: Mapping[str, str] | None = None,
+) -> Path:
     """Write a picture and its recipe, whole or not at all; folders are made as needed. Gives the path back.
 
     heard: (label, probability in 0..1), best first; the first five are kept, and none writes no such chunk.
+    more: further text chunks by their keyword, in ASCII.
     The file is on the disk, not only on its way there, when this returns. Nothing local goes into it: no sound path,
     no folders. Raises InputError when the path cannot be written or does not end in .png.
     """
@@ -41,6 +47,8 @@ def save_png(image: Image.Image, recipe: Recipe, path: str | Path, heard: Sequen
     if heard:
         kept = [[label, round(probability, 4)] for label, probability in heard[:HEARD_KEPT]]
         chunks.add_text(HEARD_CHUNK, json.dumps(kept, ensure_ascii=True))
+    for keyword, text in (more or {}).items():
+        chunks.add_text(keyword, text)
     # Beside the target, so that the last move stays on one disk and cannot stop half-way.
     part = target.with_name(f".{target.name[-200:]}.{os.getpid()}.part")
     try:

@@ -9,6 +9,7 @@ Importing this package imports no gradio; `build` does, and neither imports torc
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from studio.ui.service import Service
 
 HERE = Path(__file__).resolve().parent
+UNSEEN_SECONDS = 10.0  # after this the model is loaded even if nobody has opened the page
 MAX_FILE_SIZE = "50mb"  # an hour of speech as MP3, five minutes of CD-quality WAV
 
 
@@ -47,14 +49,18 @@ def build(service: Service | None = None) -> Blocks:
 def launch_options() -> dict[str, Any]:
     """Keyword arguments for `Blocks.launch`: local fonts, no share link, no run history, no traces in the browser."""
     stay_local()
+    from studio.ui.hosting import hosting_options
     from studio.ui.theme import theme
+    from studio.ui.translation import Labels, middleware
 
     return {
         "theme": theme(),
+        "i18n": Labels(),
+        "app_kwargs": {"middleware": middleware()},
         "css_paths": [HERE / "studio.css"],
         "head_paths": [HERE / "head.html"],
         "favicon_path": HERE / "icon.svg",
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api"],  # our own Settings tab has what Gradio's has, and is translated
         "share": False,
         "run_history": False,  # it would keep recordings of voices in the browser
         "enable_monitoring": False,  # it answers to everybody by default
@@ -62,14 +68,14 @@ def launch_options() -> dict[str, Any]:
         "_frontend": False,  # not: ask for the page once, and give up when a busy machine needs 3 s for it
         "ssr_mode": False,
         "pwa": False,
-        "mcp_server": False,
         "max_file_size": MAX_FILE_SIZE,
         "state_session_capacity": 200,
+        **hosting_options(),
     }
 
 
 def serve(host: str | None = None, port: int | None = None, browser: bool = False) -> None:
-    """Build the page, open it, warm the model up in the background, and stay until Ctrl+C.
+    """Build the page, open it, and stay until Ctrl+C. The model warms up as soon as somebody sees the page.
 
     host: None = this machine only (on a Hugging Face Space: its own address).
     port: None = the first free one from 7860 on.  browser: open a browser window.
@@ -77,12 +83,20 @@ def serve(host: str | None = None, port: int | None = None, browser: bool = Fals
     """
     stay_local()
     from studio.paths import data_home
+    from studio.ui.hosting import keep_tidy, load_early, warn_if_open
     from studio.ui.service import Service
 
     # Uploads and previews go to a folder of ours: /tmp/gradio may belong to another user of this machine.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(data_home() / "cache"))
+    warn_if_open(host)
     service = Service()
+    load_early(service)
+    keep_tidy(service)
     demo = build(service)
     demo.launch(server_name=host, server_port=port, inbrowser=browser, prevent_thread_lock=True, **launch_options())
-    service.warm_up()
+    # The first page asks for the model once it is drawn; before that, loading would only hold it up. Programs that use
+    # the app without a page should not wait for the model either.
+    unseen = threading.Timer(UNSEEN_SECONDS, service.warm_up)
+    unseen.daemon = True
+    unseen.start()
     demo.block_thread()

@@ -15,7 +15,7 @@ from studio.library.gallery import Gallery
 
 log = logging.getLogger("hearsight.app")
 
-_VISITOR = re.compile(r"[0-9a-f]{32}")
+VISITOR = re.compile(r"[0-9a-f]{32}")
 
 
 def new_visitor() -> str:
@@ -34,7 +34,7 @@ class Album(Gallery):
         """
         if visitor is None:
             return cls(pictures)
-        return cls(pictures / (visitor if _VISITOR.fullmatch(visitor) else new_visitor()))
+        return cls(pictures / (visitor if VISITOR.fullmatch(visitor) else new_visitor()))
 
     def newest(self, count: int) -> list[Path]:
         """The latest pictures, newest first; none while the index is locked, which must not hold up the page."""

@@ -10,18 +10,20 @@ from typing import Any
 
 import gradio as gr
 
-from studio.errors import HearsightError
+from studio.errors import HearsightError, InputError
 from studio.library.png import read_recipe
 from studio.recipe import Recipe
 from studio.ui import jobs, status, words
 from studio.ui.album import Album, new_visitor
 from studio.ui.fine_panel import FinePanel, build_fine_panel, seed_of
 from studio.ui.picture_panel import PicturePanel, build_picture_panel
+from studio.ui.record_panel import build_record_panel
 from studio.ui.service import Service
+from studio.ui.shelf import Shelf
 from studio.ui.sound_panel import SoundPanel, build_sound_panel
 from studio.ui.sounds import Look
 from studio.ui.tracks import arrangement, unchanged
-from studio.ui.words_panel import WordsPanel, build_words_panel
+from studio.ui.words_panel import WordsPanel, build_words_panel, wire_words
 
 Updates = dict[Any, Any]
 CREATE_ID = "create"
@@ -47,7 +49,7 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
     }
     carried = values["carried"]
     if isinstance(carried, Recipe) and unchanged(carried, values):
-        return carried.replace(**fields)
+        return carried.replace(edit=None, **fields)  # its photo, if it had one, is not here
     return Recipe(**arrangement(values), model=model, adapter=adapter, **fields)
 
 
@@ -70,6 +72,13 @@ class CreateTab:
         """Everything a recipe is read from, by name."""
         return {**self.sound.inputs, **self.words.inputs, **self.fine.inputs, "visitor": self.visitor}
 
+    @property
+    def clean_voice(self) -> gr.Checkbox:
+        """The browser's own switch for recording speech, which stands at the first sound."""
+        clean = self.sound.first.clean_voice
+        assert clean is not None  # it is built there
+        return clean
+
     def album(self, visitor: str | None) -> Album:
         """Where this visitor's pictures are: the owner's folder, or on a shared app one for each browser."""
         return Album.of(self.service.pictures, (visitor or new_visitor()) if self.service.hosted else None)
@@ -85,7 +94,9 @@ class CreateTab:
 
     def varied(self, request: gr.Request, shown: Recipe | None, visitor: str | None) -> Iterator[Updates]:
         """Another variation was pressed: the picture in view once more, with a new seed."""
-        if shown is not None:
+        if shown is not None and shown.edit is not None:
+            yield from self._failed(InputError(words.EDIT_AGAIN), None)
+        elif shown is not None:
             again = shown.replace(seed=jobs.new_seed(), count=1)
             yield from self._work(request, again, self.album(visitor))
 
@@ -175,7 +186,6 @@ class CreateTab:
 
     def opened(self, visitor: str | None) -> Updates:
         """The page was opened or loaded again."""
-        self.service.warm_up()
         name = (visitor or new_visitor()) if self.service.hosted else None
         return {**self.picture.opened(Album.of(self.service.pictures, name)), self.visitor: name}
 
@@ -186,9 +196,11 @@ def build_create_tab(service: Service, demo: gr.Blocks) -> CreateTab:
         with gr.Column(scale=5, min_width=320, elem_id="making"):
             with gr.Column(elem_classes="card"):
                 sound = build_sound_panel(service)
+                build_record_panel(service, sound.desk, demo)
             with gr.Column(elem_classes="card"):
-                prompt = build_words_panel()
+                prompt = build_words_panel(Shelf(None if service.hosted else service.pictures.parent / "presets"))
                 fine = build_fine_panel(service.model)
+                wire_words(prompt, fine.negative_prompt, demo)
         with gr.Column(scale=6, min_width=320, elem_id="result"), gr.Column(elem_classes="card"):
             facts = sound.first.facts.value
             picture = build_picture_panel(facts if isinstance(facts, Look) else None)
@@ -224,4 +236,6 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
     first.facts.change(picture.placeholder, [first.facts, picture.shown], [picture.picture, picture.line], **_QUIET)
 
     demo.load(tab.opened, tab.visitor, [*picture.changing, tab.visitor], queue=False, **_QUIET)
-    tab.listen_after(demo.load(first.completed, first.facts, [first.facts, first.line], **_QUIET))
+    seen = gr.State(None)
+    measuring = demo.load(first.completed, first.facts, seen, **_QUIET)
+    tab.listen_after(measuring.then(first.measured, [first.facts, seen], [first.facts, first.line], **_QUIET))

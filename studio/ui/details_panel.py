@@ -26,6 +26,7 @@ class DetailsPanel:
     facts: gr.HTML
     actions: gr.Column
     reuse: gr.Button
+    edit: gr.Button
     favourite: gr.Button
     download: gr.DownloadButton
     delete: gr.Button
@@ -109,6 +110,7 @@ def build_details_panel() -> DetailsPanel:
     with gr.Column(visible=False, elem_id="gallery_actions") as actions:
         reuse = gr.Button(words.REUSE, variant="primary", size="md", elem_id="gallery_reuse")
         with gr.Row():
+            edit = gr.Button(words.EDIT_THIS, size="md", elem_id="gallery_edit", min_width=90)
             favourite = gr.Button(words.MARK, size="md", elem_id="gallery_favourite", min_width=90)
             download = gr.DownloadButton(words.DOWNLOAD, size="md", elem_id="gallery_download", min_width=90)
             delete = gr.Button(words.DELETE, size="md", elem_id="gallery_delete", min_width=90)
@@ -118,4 +120,4 @@ def build_details_panel() -> DetailsPanel:
         keep = gr.Button(words.KEEP, size="sm", elem_id="gallery_keep", min_width=90, scale=0)
     delete.click(lambda: gr.Row(visible=True), None, asking, **_QUIET)
     keep.click(lambda: gr.Row(visible=False), None, asking, **_QUIET)
-    return DetailsPanel(picture, text, actions, reuse, favourite, download, delete, asking, sure, keep)
+    return DetailsPanel(picture, text, actions, reuse, edit, favourite, download, delete, asking, sure, keep)

@@ -12,6 +12,7 @@ import gradio as gr
 
 from studio.errors import InputError
 from studio.fields import Setting, settings
+from studio.limits import limits
 from studio.paths import assets_folder
 from studio.recipe import MAX_SEED, Recipe
 from studio.ui import words
@@ -23,10 +24,12 @@ ORDINARY = {"native_size": 512, "num_inference_steps": 20, "guidance_scale": 7.5
 
 @cache
 def model_defaults(model: str) -> dict[str, Any]:
-    """What a local model likes: native_size, num_inference_steps, guidance_scale, negative_prompt."""
+    """What a local model likes: native_size, num_inference_steps, (edit_)guidance_scale, negative_prompt."""
     described = (Path(model) if Path(model).is_absolute() else assets_folder() / model) / "hearsight.json"
     own = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
-    return {name: own.get(name, value) for name, value in ORDINARY.items()}
+    like = {name: own.get(name, value) for name, value in ORDINARY.items()}
+    edits = own.get("edit_guidance_scale")
+    return like | {"edit_guidance_scale": like["guidance_scale"] if edits is None else edits}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class FinePanel:
 
 def build_fine_panel(model: str) -> FinePanel:
     """Lay the controls out inside the current Gradio block."""
-    fields, like = settings(Recipe), model_defaults(model)
+    fields, like = limits().within(settings(Recipe)), model_defaults(model)
     with gr.Accordion(words.FINE, open=False, elem_id="fine"):
         negative_prompt = gr.Textbox(
             like["negative_prompt"],
@@ -111,11 +114,25 @@ def seed_of(text: str) -> int | None:
     return int(text)
 
 
+def span(setting: Setting, value: float, maximum: float | None = None, visible: bool = True) -> dict[str, Any]:
+    """Keyword arguments of a slider for a setting: its bounds, and a value inside them.
+
+    A limit may leave one value only. Such a slider, which Gradio does not know, is not shown.
+    """
+    low, high = setting.minimum or 0, setting.maximum or 100
+    most = min(high, maximum or high)
+    choice = most > low
+    return {
+        "minimum": low,
+        "maximum": most if choice else low + (setting.step or 1),
+        "value": min(value, most) if choice else low,
+        "visible": visible and choice,
+    }
+
+
 def _slider(setting: Setting, label: str, value: float, maximum: float | None = None) -> gr.Slider:
     return gr.Slider(
-        setting.minimum or 0,
-        maximum or setting.maximum or 100,
-        value,
+        **span(setting, value, maximum),
         step=setting.step,
         label=label,
         info=_help(setting) if " " in setting.help.split(";")[0] else None,  # not "Width." once more

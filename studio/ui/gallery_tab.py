@@ -15,6 +15,7 @@ from studio.ui import status, words
 from studio.ui.album import Album, show
 from studio.ui.create import CREATE_ID, CreateTab
 from studio.ui.details_panel import DetailsPanel, build_details_panel
+from studio.ui.edit_tab import EDIT_ID
 from studio.ui.jobs import sentence
 
 Updates = dict[Any, Any]
@@ -164,7 +165,10 @@ class GalleryTab:
             recipe = read_recipe(path)
         except HearsightError:
             return {self.line: status.mistake(words.NO_SETTINGS.format(name=path.name))}
-        return {**self.create.brought_back(path, recipe, *facts), self.tabs: gr.Tabs(selected=CREATE_ID)}
+        tab = (
+            CREATE_ID if recipe.edit is None else EDIT_ID
+        )  # which takes its own settings, see studio.ui.edit_arrivals
+        return {**self.create.brought_back(path, recipe, *facts), self.tabs: gr.Tabs(selected=tab)}
 
 
 def caption(entry: Entry) -> str:

@@ -37,6 +37,7 @@ class PicturePanel:
     download: gr.DownloadButton
     variation: gr.Button
     reuse: gr.Button
+    edit: gr.Button
     strip: gr.Gallery
     drop: gr.File
     shown: gr.State
@@ -59,6 +60,7 @@ class PicturePanel:
             self.download: gr.DownloadButton(interactive=usable),
             self.variation: gr.Button(interactive=usable),
             self.reuse: gr.Button(interactive=usable),
+            self.edit: gr.Button(interactive=usable),
         }
 
     def unlocked(self) -> Updates:
@@ -145,6 +147,7 @@ class PicturePanel:
             self.download,
             self.variation,
             self.reuse,
+            self.edit,
             self.strip,
             self.shown,
             self.names,
@@ -173,6 +176,7 @@ def build_picture_panel(facts: Look | None) -> PicturePanel:
         download = gr.DownloadButton(words.DOWNLOAD, size="md", elem_id="download", min_width=110)
         variation = gr.Button(words.VARIATION, size="md", elem_id="variation", min_width=110)
         reuse = gr.Button(words.REUSE, size="md", elem_id="reuse", min_width=110)
+        edit = gr.Button(words.EDIT_THIS, size="md", elem_id="edit_this", min_width=110)
     strip = gr.Gallery(
         None,
         label=words.STRIP,
@@ -197,6 +201,7 @@ def build_picture_panel(facts: Look | None) -> PicturePanel:
         download=download,
         variation=variation,
         reuse=reuse,
+        edit=edit,
         strip=strip,
         drop=drop,
         shown=gr.State(None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import HearsightError, InputError
+from studio.limits import limits
 from studio.paths import pictures_folder
 from studio.recipe import Recipe, Track
 from studio.result import Heard, HeardScene
 from studio.ui import words
+from studio.ui.hosting import on_zero_gpu
 from studio.ui.line import Line, Ticket
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hearsight.app")
 
-MOST_WAITING = 20
+STOPS_AT_ONCE = 0.7  # s; a small model's step is over by then, and a large one's is worth a word
 
 
 class Model(Enum):
@@ -47,8 +50,9 @@ class Condition:
 
 def _embedded() -> Engine:
     from studio.engine import Engine  # torch and diffusers: seconds, so never before the page is up
+    from studio.ui.zero_gpu import LentEngine
 
-    return Engine()
+    return LentEngine() if on_zero_gpu() else Engine()
 
 
 class Service:
@@ -62,7 +66,7 @@ class Service:
     def __init__(
         self,
         model: str = "pocket",
-        adapter: str = "word",
+        adapter: str = "auto",
         encoder: str = "pocket",
         *,
         home: Path | None = None,
@@ -85,10 +89,11 @@ class Service:
         with self._lock:
             if self._engine is None and (self._loading is None or not self._loading.is_alive()):
                 self.condition = Condition(Model.LOADING)
-                self._loading = threading.Thread(target=self._load, name="warm-up", daemon=True)
+                self._loading = threading.Thread(target=self.load, name="warm-up", daemon=True)
                 self._loading.start()
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Load the model and say so in `condition`, also that it cannot be loaded."""
         try:
             engine = self._make_engine()
             engine.load(self.model, self.adapter)
@@ -116,10 +121,21 @@ class Service:
                     raise HearsightError(self.condition.detail or words.OUR_FAULT)
         return self._engine
 
+    @property
+    def device(self) -> str:
+        """What the loaded model computes on, and why, in words; empty before."""
+        return "" if self._engine is None else self._engine.choice.reason
+
     def hear(self, track: Track) -> Heard | None:
         """What the ear hears, or None while the model is still loading. Raises HearsightError like the engine."""
         engine = self.engine(timeout=1.0)
         return None if engine is None else engine.hear(track, self.encoder)
+
+    def character(self, track: Track) -> str:
+        """Pitch and tempo of a track for people, empty where it has none. Raises HearsightError like the engine."""
+        from studio.sound.character import character  # librosa: never before the page is up
+
+        return str(character(self.scene(Recipe(tracks=(track.replace(mute=False, solo=False),)))))
 
     def hear_scene(self, recipe: Recipe) -> HeardScene | None:
         """The same for all sounds of a recipe, together and each alone."""
@@ -142,9 +158,18 @@ class Service:
             model=ours.get(recipe.model, recipe.model), adapter=ours.get(recipe.adapter, recipe.adapter)
         )
 
+    def allowed(self, recipe: Recipe) -> Recipe:
+        """A recipe as this app's limits let it be made. Raises InputError when it asks for more than they give."""
+        from studio.ui.fine_panel import model_defaults
+
+        here = limits()
+        here.check(recipe)
+        like = model_defaults(recipe.model)
+        return here.settle(recipe, like["native_size"], like["num_inference_steps"])
+
     def join_line(self) -> Ticket:
         """A place in the waiting line. Raises InputError when too many wait already."""
-        if len(self.line) >= MOST_WAITING:
+        if len(self.line) >= limits().below("waiting", float("inf")):
             raise InputError(words.LINE_FULL.format(ahead=len(self.line)))
         return self.line.join()
 
@@ -164,9 +189,18 @@ class Service:
                     self._stops.pop(session, None)
 
     def stop(self, session: str) -> bool:
-        """Ask whatever this page is making to stop at its next step; False when it makes nothing."""
+        """Ask whatever this page is making to stop at its next step; False when it makes nothing, or has stopped at
+        once: then what it says itself must not be followed by "stopping", which would stay on the page.
+        """
         with self._lock:
-            flags = self._stops.get(session, set())
+            flags = set(self._stops.get(session, set()))
             for flag in flags:
                 flag.set()
-            return bool(flags)
+        end = time.monotonic() + STOPS_AT_ONCE
+        while (going := self._goes_on(session, flags)) and time.monotonic() < end:
+            time.sleep(0.02)
+        return going
+
+    def _goes_on(self, session: str, flags: set[threading.Event]) -> bool:
+        with self._lock:
+            return bool(flags & self._stops.get(session, set()))

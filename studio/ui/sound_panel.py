@@ -68,5 +68,5 @@ def build_sound_panel(service: Service) -> SoundPanel:
     """Lay the controls out inside the current Gradio block, with the first starter in place, and wire them."""
     known = starters()
     gr.HTML(f"<h2><span>1</span> {words.SOUND_HEADING}</h2>", elem_classes="heading")
-    first = build_track(service, "A", known[0].title if known else None)
+    first = build_track(service, "A", known[0].name if known else None)
     return SoundPanel(first, build_desk(service, first), gr.State(None))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -22,11 +23,13 @@ from studio.sound.loudness import lufs, peak_dbfs
 from studio.sound.pictures import spectrogram
 from studio.sound.window import cut, loudest_window
 from studio.sound.write import write_wav
+from studio.ui import words
 from studio.ui.status import clock, length
 
 PLAYABLE = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a"})  # in the browsers of 2026
 STRIP_SIZE = (640, 72)
 PORTRAIT_SIZE = (512, 512)
+_on_desks: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Starter:
     licence: str
     source: str
     sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its file's name, which is the same in every language."""
+        return self.path.name
 
 
 @dataclass(frozen=True, eq=False)  # eq: Gradio hashes what a State holds, and a PIL picture has no hash
@@ -104,6 +112,7 @@ def look(path: str, loudness: bool = True) -> Look:
 
     loudness: measure it, for which the first time scipy is imported; the page does not wait for that at its start.
     """
+    _on_desks.add(os.path.realpath(path))
     clip = read_clip(path)
     start, end = loudest_window(clip)
     part = cut(clip, start, end - start)
@@ -120,6 +129,11 @@ def look(path: str, loudness: bool = True) -> Look:
         strip=strip,
         portrait=spectrogram(part, *PORTRAIT_SIZE),
     )
+
+
+def is_on_a_desk(path: str | Path) -> bool:
+    """Whether somebody has put this file on a desk since the start: then it is looked at, and may be used again."""
+    return os.path.realpath(path) in _on_desks
 
 
 def playable(path: str) -> str | None:
@@ -151,9 +165,11 @@ def data_uri(picture: Image.Image) -> str:
 
 def facts_line(facts: Look) -> str:
     """'4.0 s · stereo · peak -6 dB · -23 LUFS' as HTML, with the spectrogram and the heard part marked in it."""
-    channels = {1: "mono", 2: "stereo"}.get(facts.channels, f"{facts.channels} channels")
-    loudness = [] if facts.lufs is None else [f"{round(facts.lufs)} LUFS" if facts.lufs > -100 else "silent"]
-    peak = f"peak {round(facts.peak)} dB" if facts.peak > -100 else "no peak"
+    channels = {1: words.FACT_MONO, 2: words.FACT_STEREO}.get(
+        facts.channels, words.FACT_CHANNELS.format(count=facts.channels)
+    )
+    loudness = [] if facts.lufs is None else [f"{round(facts.lufs)} LUFS" if facts.lufs > -100 else words.FACT_SILENT]
+    peak = words.FACT_PEAK.format(peak=round(facts.peak)) if facts.peak > -100 else words.FACT_NO_PEAK
     parts = [length(facts.seconds), channels, peak, *loudness]
     return " · ".join(escape(part) for part in parts).replace("-", "\N{MINUS SIGN}")
 
@@ -163,10 +179,11 @@ def heard_part(facts: Look, start: float, duration: float) -> str:
     end = min(start + duration, facts.seconds)
     left, width = (100 * start / facts.seconds, 100 * max(end - start, 0.0) / facts.seconds)
     whole = start < 0.005 and end > facts.seconds - 0.005
-    part = "all of it is heard" if whole else f"heard: {clock(start)} to {clock(end)}"
+    part = words.FACT_ALL if whole else words.FACT_PART.format(start=clock(start), end=clock(end))
+    drawing = f"{words.FACT_SPECTROGRAM}, {part}"
     frame = "" if whole else f'<i style="left:{left:.2f}%;width:{width:.2f}%"></i>'
     return (
         f'<div class="facts"><p><b>{facts_line(facts)}</b> · {part}</p>'
-        f'<div class="strip{"" if whole else " part"}" role="img" aria-label="Spectrogram, {escape(part)}">'
+        f'<div class="strip{"" if whole else " part"}" role="img" aria-label="{escape(drawing)}">'
         f'<img alt="" src="{facts.strip}">{frame}</div></div>'
     )

@@ -67,13 +67,30 @@ def drawing(index: int, total: int, eta: float, image: int, count: int) -> str:
     return _line(f"{bar}<span>{escape(' · '.join(parts))}</span>", "busy")
 
 
+def travelling(number: int, count: int, index: int, total: int, eta: float) -> str:
+    """Step `index` of `total` of a journey's picture `number` (from 1) of `count`; eta: seconds until all are done."""
+    text = words.JOURNEY_PAINTING.format(number=number, total=count)
+    done, whole = (number - 1) * total + index, count * total
+    bar = f"<progress max='{whole}' value='{done}' aria-label='{escape(text)}'></progress>"
+    left = f" · {words.LEFT.format(seconds=length(eta))}" if eta >= 0.5 else ""
+    return _line(f"{bar}<span>{escape(text + left)}</span>", "busy")
+
+
+def editing(phase: str, index: int, total: int, eta: float) -> str:
+    """Step `index` of `total` of a phase of an edit, as in Step; eta: seconds until the picture is done."""
+    text = words.EDIT_PHASES[phase].format(step=words.ABOUT_STEP.format(index=index, total=total))
+    bar = f"<progress max='{total}' value='{index}' aria-label='{escape(text)}'></progress>"
+    left = f" · {words.LEFT.format(seconds=length(eta))}" if eta >= 0.5 else ""
+    return _line(f"{bar}<span>{escape(text + left)}</span>", "busy")
+
+
 def about(recipe: Recipe, name: str) -> str:
     """What a picture is made with: prompt, sound, seed, steps, size, and its file name when it is finished."""
     sound = " + ".join(track.name for track, sounds in zip(recipe.tracks, recipe.audible, strict=True) if sounds)
     facts = [
         sound,
-        f"{words.SEED.lower()} {recipe.seed}" if recipe.seed is not None else "",
-        f"{recipe.num_inference_steps} {words.STEPS.lower()}" if recipe.num_inference_steps else "",
+        words.ABOUT_SEED.format(seed=recipe.seed) if recipe.seed is not None else "",
+        words.ABOUT_STEPS.format(count=recipe.num_inference_steps) if recipe.num_inference_steps else "",
         f"{recipe.width} x {recipe.height} px" if recipe.width and recipe.height else "",
         name,
     ]
@@ -81,10 +98,10 @@ def about(recipe: Recipe, name: str) -> str:
     return f'<div class="about"><q>{escape(recipe.prompt)}</q><span>{rest}</span></div>'
 
 
-def heard(labels: Sequence[tuple[str, float]], lufs: float | None = None) -> str:
+def heard(labels: Sequence[tuple[str, float]], lufs: float | None = None, more: str = "") -> str:
     """What the ear hears, best first, as words with bars. labels: (label, probability in 0..1).
 
-    lufs: how loud it is for the ear, None = not said.
+    lufs: how loud it is for the ear, None = not said.  more: what else is said of the sound, its pitch and tempo.
     """
     rows = "".join(
         f'<li><span class="label">{escape(label.replace("_", " "))}</span>'
@@ -92,7 +109,9 @@ def heard(labels: Sequence[tuple[str, float]], lufs: float | None = None) -> str
         f'<span class="percent">{percent(probability)}</span></li>'
         for label, probability in labels[:HEARD_SHOWN]
     )
-    loud = "" if lufs is None else f" <small>{escape(loudness(lufs))}</small>"
+    facts = [] if lufs is None else [loudness(lufs)]
+    said = " · ".join([*facts, more] if more else facts)
+    loud = f" <small>{escape(said)}</small>" if said else ""
     return f'<div class="heard"><h3>{words.HEARS}{loud}</h3><ul>{rows}</ul></div>'
 
 

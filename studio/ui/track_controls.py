@@ -33,6 +33,7 @@ class TrackControls:
     """The controls of one track.
 
     letter: A, B, ...; the name of the track on the page.  part: the folded section.
+    clean_voice: the browser's own switch for speech, at the first sound only.
     facts: State of Look | Unusable | Missing | None, what is known about `sound`.
     """
 
@@ -52,6 +53,7 @@ class TrackControls:
     room: gr.Dropdown
     mute: gr.Checkbox
     solo: gr.Checkbox
+    clean_voice: gr.Checkbox | None
     facts: gr.State
 
     @property
@@ -175,14 +177,17 @@ class TrackControls:
         """Which chip is on, and whom to thank for that sound."""
         for starter in starters():
             if show(starter.path) == path:
-                return {self.starters: starter.title, self.credit: _credit(starter.title)}
+                return {self.starters: starter.name, self.credit: _credit(starter.name)}
         return {self.starters: None, self.credit: ""}
 
-    def completed(self, facts: object) -> Updates:
+    def completed(self, facts: object) -> Look | None:
         """The page is open: now there is time to measure the loudness of the sound it began with."""
-        if not isinstance(facts, Look) or facts.lufs is not None:
+        return look(facts.path) if isinstance(facts, Look) and facts.lufs is None else None
+
+    def measured(self, facts: object, seen: Look | None) -> Updates:
+        """It is measured, which may take seconds: meanwhile somebody may have put another sound in its place."""
+        if seen is None or not isinstance(facts, Look) or facts.path != seen.path:
             return {self.facts: gr.skip()}
-        seen = look(facts.path)
         return {self.facts: seen, self.line: heard_part(seen, *_start_and_length(seen))}
 
     def redrawn(self, facts: object, start: float, duration: float) -> Any:
@@ -201,6 +206,8 @@ class TrackControls:
             while (heard := self.service.hear(track)) is None:
                 yield self.says(words.HEARS_LATER)
             yield self.hears(heard)
+            if self.first and (more := self.service.character(track)):
+                yield status.heard(heard.labels, heard.lufs, more)
         except Exception as error:  # a model that cannot be loaded, a silent part: the page says so and goes on
             yield self.says(sentence(error))
 
@@ -232,9 +239,9 @@ def _longest(seconds: float) -> float:
 
 
 def build_track(service: Service, letter: str, begin: str | None = None) -> TrackControls:
-    """Lay the controls out inside the current Gradio block and wire them. begin: the title of a starter in place."""
+    """Lay the controls out inside the current Gradio block and wire them. begin: the name of a starter in place."""
     first, known = letter == LETTERS[0], starters()
-    path = next((show(one.path) for one in known if one.title == begin), None)
+    path = next((show(one.path) for one in known if one.name == begin), None)
     facts = look(path, loudness=False) if path else None
     sound = gr.Audio(
         path,
@@ -250,7 +257,7 @@ def build_track(service: Service, letter: str, begin: str | None = None) -> Trac
     )
     line = gr.HTML(heard_part(facts, *_start_and_length(facts)) if facts else "", elem_id=named("facts", letter))
     chips = gr.Radio(
-        [starter.title for starter in known],
+        [(starter.title, starter.name) for starter in known],
         value=begin,
         label=words.STARTERS if first else words.STARTERS_OF.format(letter=letter),
         show_label=False,
@@ -268,8 +275,7 @@ def build_track(service: Service, letter: str, begin: str | None = None) -> Trac
     with gr.Accordion(words.PART if first else words.PART_ONLY, open=False, elem_id=named("part", letter)) as part:
         start, duration = _build_part(letter, facts)
         placed = placed or _build_faders(letter)
-        if first:
-            _build_voice()
+        clean = _build_voice() if first else None
         other = gr.File(
             label=words.OTHER_FORMATS,
             file_types=sorted(SOUND_SUFFIXES - PLAYABLE),
@@ -291,6 +297,7 @@ def build_track(service: Service, letter: str, begin: str | None = None) -> Trac
         start=start,
         duration=duration,
         **placed,
+        clean_voice=clean,
         facts=gr.State(facts),
     )
     _wire(track)
@@ -360,17 +367,18 @@ def _build_faders(letter: str) -> dict[str, Any]:
     return {"gain": gain, "pan": pan, "room": room, "mute": mute, "solo": solo}
 
 
-def _build_voice() -> None:
+def _build_voice() -> gr.Checkbox:
     """The switch for recording speech; one for all tracks, because it is the browser's."""
     clean = gr.Checkbox(False, label=words.CLEAN_VOICE, info=words.CLEAN_VOICE_INFO, elem_id="clean_voice")
     clean.input(None, clean, None, js="(on) => { window.hearsight.cleanVoice = on; return []; }")
+    return clean
 
 
 def _wire(track: TrackControls) -> None:
-    by_title = {starter.title: starter.path for starter in starters()}
+    by_name = {starter.name: starter.path for starter in starters()}
     part = [track.facts, track.start, track.duration]
     listening: dict[str, Any] = {"outputs": track.heard, "concurrency_id": "ear", **QUIET}
-    track.starters.input(lambda title: show(by_title[title]), track.starters, track.sound, queue=False, **QUIET)
+    track.starters.input(lambda name: show(by_name[name]), track.starters, track.sound, queue=False, **QUIET)
     looking = track.sound.change(track.looked_at, [track.sound, track.facts], track.changing, **QUIET)
     looking.then(track.listened, track.listening, **listening)
     moved = [track.start.input, track.duration.input, track.start.release, track.duration.release]
@@ -398,10 +406,10 @@ def _start_and_length(facts: Look) -> tuple[float, float]:
     return facts.window[0], facts.window[1] - facts.window[0]
 
 
-def _credit(title: str) -> str:
+def _credit(name: str) -> str:
     """Whom to thank for a starter sound, with a link that is followed only when somebody presses it."""
     for one in starters():
-        if one.title == title:
+        if one.name == name:
             return (
                 f'<p class="credit">{escape(one.author)} · {escape(one.licence)} · '
                 f'<a href="{escape(one.source)}" target="_blank" rel="noopener noreferrer">{words.SOURCE}</a></p>'

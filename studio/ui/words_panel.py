@@ -1,46 +1,111 @@
-"""The left side, second half: a row of tabs with prompt templates, the prompt, a hint when A* is missing."""
+"""The left side, second half: a row of tabs with prompt templates, the prompt, a hint when A* is missing.
+
+Own templates are saved and deleted here too: see `studio.ui.shelf` for where they are.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import gradio as gr
 
-from studio.presets import Template, load_templates
+from studio.errors import HearsightError
+from studio.presets import FREE, Template
 from studio.recipe import MAX_PROMPT, Recipe
-from studio.ui import words
+from studio.ui import status, words
+from studio.ui.jobs import sentence
+from studio.ui.shelf import Shelf, templates
 
+Updates = dict[Any, Any]
 WORD = "A*"
-FREE = "free"  # the template that replaces nothing
 _WORD = re.compile(r"(?<![A-Za-z0-9])[Aa]\*")  # as studio.diffusion.prompt finds it, without importing torch
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
 class WordsPanel:
-    """The controls of the words. hint: the row that offers to add A*, visible only while the prompt has none."""
+    """The controls of the words.
 
+    hint: the row that offers to add A*, visible only while the prompt has none.  naming: the row that asks for a
+    template's name.  delete: visible only while an own template is chosen.
+    stored: BrowserState, own templates where strangers share the app.
+    """
+
+    shelf: Shelf
     template: gr.Radio
     prompt: gr.Textbox
     hint: gr.Row
+    add: gr.Button
+    save: gr.Button
+    delete: gr.Button
+    naming: gr.Row
+    name: gr.Textbox
+    sure: gr.Button
+    keep: gr.Button
+    line: gr.HTML
+    stored: gr.BrowserState
 
     @property
     def inputs(self) -> dict[str, Any]:
         """What making a picture reads, by name."""
         return {"prompt": self.prompt}
 
-    def restore(self, recipe: Recipe) -> dict[Any, Any]:
+    def restore(self, recipe: Recipe) -> Updates:
         """The updates that show the words of a recipe."""
         return {self.prompt: recipe.prompt, self.template: template_of(recipe.prompt), self.hint: hint(recipe.prompt)}
 
+    def opened(self, stored: object) -> Updates:
+        """The page is open: own templates stand beside the others."""
+        return {self.template: gr.Radio(choices=choices(self.shelf.all(stored)))}
 
-@cache
-def templates() -> tuple[Template, ...]:
-    """The templates in their order, read once."""
-    return load_templates()
+    def chosen(self, name: str, stored: object, negative_prompt: str) -> tuple[Any, ...]:
+        """A template replaces the prompt; free leaves it as it is, to be written on.
+
+        Gives prompt, hint, delete, what to avoid.
+        """
+        own = self.shelf.own(stored)
+        known = {one.id: one for one in (*templates(), *own) if one.id != FREE}
+        deletable = gr.Button(visible=any(one.id == name for one in own))
+        if name not in known:
+            return gr.skip(), gr.skip(), deletable, gr.skip()
+        one = known[name]
+        avoid = gr.skip() if one.negative_prompt is None else one.negative_prompt
+        return one.prompt, hint(one.prompt), deletable, avoid
+
+    def written(self, text: str, name: str, stored: object) -> tuple[Any, ...]:
+        """The prompt was written or set. Gives template, hint, delete."""
+        own = self.shelf.own(stored)
+        fits = template_of(text, (*templates(), *own), name)
+        return fits, hint(text), gr.Button(visible=any(one.id == fits for one in own))
+
+    def saved(self, title: str, prompt: str, negative_prompt: str, stored: object) -> Updates:
+        """The name of a new template was given."""
+        try:
+            template, now = self.shelf.save(title, prompt, negative_prompt, stored)
+        except HearsightError as error:
+            return {self.line: status.mistake(sentence(error))}
+        return {
+            self.stored: now,
+            self.template: gr.Radio(choices=choices(self.shelf.all(now)), value=template.id),
+            self.naming: gr.Row(visible=False),
+            self.name: "",
+            self.delete: gr.Button(visible=True),
+            self.line: status.note(words.TEMPLATE_SAVED.format(name=template.title)),
+        }
+
+    def deleted(self, name: str, prompt: str, stored: object) -> Updates:
+        """An own template goes; its prompt stays, to be written on."""
+        now = self.shelf.delete(name, stored)
+        left = self.shelf.all(now)
+        return {
+            self.stored: now,
+            self.template: gr.Radio(choices=choices(left), value=template_of(prompt, left)),
+            self.delete: gr.Button(visible=False),
+            self.line: status.note(words.TEMPLATE_DELETED),
+        }
 
 
 def has_word(prompt: str) -> bool:
@@ -48,10 +113,16 @@ def has_word(prompt: str) -> bool:
     return _WORD.search(prompt) is not None
 
 
-def template_of(prompt: str) -> str:
-    """The name of the template that is this prompt, or the free one."""
+def template_of(prompt: str, known: Sequence[Template] | None = None, rather: str = "") -> str:
+    """The name of the template that is this prompt, or the free one. rather: of several, this one."""
     plain = " ".join(prompt.split())
-    return next((one.id for one in templates() if one.prompt == plain and one.id != FREE), FREE)
+    fitting = [one.id for one in known or templates() if " ".join(one.prompt.split()) == plain and one.id != FREE]
+    return rather if rather in fitting else next(iter(fitting), FREE)
+
+
+def choices(known: Sequence[Template]) -> list[tuple[str, str]]:
+    """What the row of templates shows: the free one stands last among those that come with Hearsight."""
+    return [(one.title, one.id) for one in known]
 
 
 def hint(prompt: str) -> Any:
@@ -59,12 +130,12 @@ def hint(prompt: str) -> Any:
     return gr.Row(visible=bool(prompt.strip()) and not has_word(prompt))
 
 
-def build_words_panel() -> WordsPanel:
-    """Lay the controls out inside the current Gradio block and wire them."""
+def build_words_panel(shelf: Shelf) -> WordsPanel:
+    """Lay the controls out inside the current Gradio block; `wire_words` connects them."""
     known = templates()
     gr.HTML(f"<h2><span>2</span> {words.WORDS_HEADING}</h2>", elem_classes="heading")
     template = gr.Radio(
-        [(one.title, one.id) for one in known],
+        choices(known),
         value=known[0].id,
         label=words.TEMPLATE,
         show_label=False,
@@ -79,23 +150,61 @@ def build_words_panel() -> WordsPanel:
     with gr.Row(visible=False, elem_id="no_word") as row:
         gr.HTML(f'<p role="status">{words.NO_WORD}</p>')
         add = gr.Button(words.ADD_WORD, size="sm", elem_id="add_word", min_width=90, scale=0)
-    panel = WordsPanel(template, prompt, row)
+    with gr.Row(elem_id="template_actions"):
+        save = gr.Button(words.TEMPLATE_SAVE, size="sm", elem_id="template_save", min_width=150, scale=0)
+        delete = gr.Button(
+            words.TEMPLATE_DELETE, size="sm", elem_id="template_delete", min_width=150, scale=0, visible=False
+        )
+    with gr.Row(visible=False, elem_id="template_naming") as naming:
+        name = gr.Textbox(
+            "",
+            label=words.TEMPLATE_NAME,
+            placeholder=words.TEMPLATE_NAME_EXAMPLE,
+            max_lines=1,
+            max_length=40,
+            elem_id="template_name",
+            min_width=160,
+        )
+        sure = gr.Button(
+            words.TEMPLATE_SURE, variant="primary", size="sm", elem_id="template_sure", min_width=90, scale=0
+        )
+        keep = gr.Button(words.CANCEL, size="sm", elem_id="template_cancel", min_width=90, scale=0)
+    line = gr.HTML("", elem_id="template_status")
+    stored = gr.BrowserState([], storage_key="hearsight-templates", secret="hearsight")
+    return WordsPanel(shelf, template, prompt, row, add, save, delete, naming, name, sure, keep, line, stored)
 
-    by_name: dict[str, Template] = {one.id: one for one in known if one.id != FREE}
 
-    def chosen(name: str) -> Any:
-        """A template replaces the prompt; free leaves it as it is, to be written on."""
-        return {prompt: by_name[name].prompt, row: gr.Row(visible=False)} if name in by_name else {prompt: gr.skip()}
-
-    def written(text: str) -> Any:
-        return {template: template_of(text), row: hint(text)}
+def wire_words(panel: WordsPanel, negative_prompt: gr.Textbox, demo: gr.Blocks) -> None:
+    """Connect the controls. negative_prompt: what to avoid, which own templates keep too."""
 
     def added(text: str) -> Any:
         text = f"{text.rstrip()} {WORD}".strip()
-        return {prompt: text, template: template_of(text), row: gr.Row(visible=False)}
+        return {panel.prompt: text, panel.hint: gr.Row(visible=False)}
 
-    template.input(chosen, template, [prompt, row], **_QUIET)
+    choosing = [panel.template, panel.stored, negative_prompt]
+    panel.template.input(panel.chosen, choosing, [panel.prompt, panel.hint, panel.delete, negative_prompt], **_QUIET)
     # change and not input, which Gradio does not send for the first text that is pasted
-    prompt.change(written, prompt, [template, row], trigger_mode="always_last", **_QUIET)
-    add.click(added, prompt, [prompt, template, row], **_QUIET)
-    return panel
+    panel.prompt.change(
+        panel.written,
+        [panel.prompt, panel.template, panel.stored],
+        [panel.template, panel.hint, panel.delete],
+        trigger_mode="always_last",
+        **_QUIET,
+    )
+    panel.add.click(added, panel.prompt, [panel.prompt, panel.hint], **_QUIET)
+    panel.save.click(lambda: (gr.Row(visible=True), ""), None, [panel.naming, panel.line], **_QUIET)
+    panel.keep.click(lambda: (gr.Row(visible=False), ""), None, [panel.naming, panel.line], **_QUIET)
+    gr.on(
+        [panel.sure.click, panel.name.submit],
+        panel.saved,
+        [panel.name, panel.prompt, negative_prompt, panel.stored],
+        [panel.stored, panel.template, panel.naming, panel.name, panel.delete, panel.line],
+        **_QUIET,
+    )
+    panel.delete.click(
+        panel.deleted,
+        [panel.template, panel.prompt, panel.stored],
+        [panel.stored, panel.template, panel.delete, panel.line],
+        **_QUIET,
+    )
+    demo.load(panel.opened, panel.stored, panel.template, **_QUIET)

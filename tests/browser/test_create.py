@@ -144,10 +144,9 @@ def test_stop_and_start_again(open_page: Open, shoot: Shoot) -> None:
     expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 100"))
     expect(page.locator("#make")).to_be_disabled()
     expect(page.locator("#seed textarea, #seed input")).to_have_value("")
-    page.wait_for_timeout(700)
-    shoot(page, "making")
-    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # no picture of the page before this: on a busy machine it takes longer than the job
     expect(page.locator("#status")).to_contain_text("Stopped at step")
+    shoot(page, "stopped")
     expect(page.locator("#make")).to_be_enabled()
     expect(page.locator("#stop")).to_be_disabled()
     number(page, "num_inference_steps", 3)
@@ -272,7 +271,8 @@ def test_recording_without_noise_suppression(open_page: Open, shoot: Shoot) -> N
 
 
 def test_the_sound_of_a_video(open_page: Open, tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
+    import av
+
     path = tmp_path / "clip.webm"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libopus", rate=48000, layout="mono")

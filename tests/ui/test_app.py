@@ -45,6 +45,19 @@ IDS = {
     *("preview_every", "make", "stop", "picture", "status", "download", "variation", "reuse", "strip", "drop"),
     *("create_tab", "gallery_tab", "gallery_search", "gallery_since", "gallery_until", "gallery_favourites"),
     *("gallery_grid", "gallery_newer", "gallery_older", "gallery_picture", "gallery_reuse", "gallery_favourite"),
+    *(
+        "journey_tab",
+        "journey_kind",
+        "journey_files",
+        "journey_prompt",
+        "journey_frames",
+        "journey_fps",
+        "journey_make",
+    ),
+    *("edit_tab", "edit_photo", "edit_mask", "edit_sound", "edit_method", "edit_prompt", "edit_source_prompt"),
+    *("edit_keep_layout", "edit_keep_detail", "edit_sound_strength", "edit_seed", "edit_make", "edit_stop"),
+    *("edit_slider", "edit_status", "edit_download"),
+    *("journey_stop", "journey_film", "journey_mp4", "journey_gif", "journey_png", "journey_zip", "journey_sheet"),
     *("gallery_download", "gallery_delete", "gallery_sure", "gallery_keep", "gallery_drop"),
 }
 
@@ -103,9 +116,9 @@ def test_the_page_asks_no_proxy_for_itself(monkeypatch: pytest.MonkeyPatch) -> N
     assert os.environ["no_proxy"] == "127.0.0.1,localhost"
 
 
-def test_one_endpoint_for_programs(service: Service) -> None:
+def test_endpoints_for_programs(service: Service) -> None:
     endpoints = build(service).get_api_info()["named_endpoints"]
-    assert list(endpoints) == ["/sound_to_image"]
+    assert set(endpoints) == {"/sound_to_image", "/sounds_to_image", "/hear", "/edit_photo", "/journey"}
     names = [one["parameter_name"] for one in endpoints["/sound_to_image"]["parameters"]]
     assert names[:4] == ["sound", "prompt", "negative_prompt", "seed"]
     required = [
