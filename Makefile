@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench requirements chromium clean
+.PHONY: help run test lint bench load live requirements chromium clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 15
@@ -26,8 +26,14 @@ lint: $(VENV)/.installed-dev  ## ruff (rules and format) and mypy
 	$(BIN)/mypy
 	$(BIN)/python -m tests.requirements_txt --check
 
-bench: $(VENV)/.installed-dev chromium  ## measure: warm picture, cold command, page after make run, peak memory
+bench: $(VENV)/.installed-dev chromium  ## measure: warm picture, cold command, page after make run, peak memory, edits
 	$(BIN)/python -m tests.bench.bench
+
+load: $(VENV)/.installed-dev  ## 20 requests of 5 clients at once, then 100 pictures: none lost, none mixed up, memory flat
+	$(BIN)/python -m tests.bench.load
+
+live: $(VENV)/.installed-dev  ## measure how often the Live tab paints
+	$(BIN)/python -m tests.bench.live
 
 requirements: $(VENV)/.installed-dev  ## write requirements.txt (for Spaces) from pyproject.toml
 	$(BIN)/python -m tests.requirements_txt

@@ -1,7 +1,7 @@
 """Tiny random models for the tests: real classes, real folder format, random weights. Nothing here is a mock.
 
-`build_tiny_stable_diffusion` writes a complete Diffusers folder in well under a second. `tiny_ear` and `tiny_adapter`
-register a random ear and a random adapter under the names "tiny-ear" and "tiny-word" while a test needs them.
+`build_tiny_stable_diffusion` writes a complete Diffusers folder in well under a second. `tiny_plugins` registers a
+random ear and two random adapters under the names "tiny-ear", "tiny-word" and "tiny-gated" while a test needs them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from transformers.utils import logging as transformers_logging
 
 from studio.adapters import ADAPTERS
 from studio.adapters.base import Adapter, Conditioning
+from studio.adapters.gated import GatedAdapter, GatedConfig
+from studio.adapters.gated_layers import Place
 from studio.backbones.base import BackboneDims
 from studio.encoders import ENCODERS
 from studio.encoders.base import Encoder, SoundEmbedding
@@ -32,6 +34,10 @@ from studio.sound.clip import Clip
 WORDS = "a photo painting of the in style street dog sea rain night red blurry and with at ( ) , . : * 1 2 3"
 WIDTH = 32  # of the text encoder
 POSITIONS = 24
+TINY_PLACES = tuple(
+    Place(f"{path}.transformer_blocks.0", 32, 4)
+    for path in ("mid_block.attentions.0", "up_blocks.0.attentions.0", "up_blocks.0.attentions.1")
+)
 
 
 def build_tiny_tokenizer(words: str = WORDS) -> CLIPTokenizer:
@@ -196,6 +202,23 @@ class TinyAdapter(nn.Module, Adapter):
         return Conditioning(torch.stack([self.project(one).reshape(2, -1) for one in embedding.pooled]))
 
 
+class TinyGated(GatedAdapter):
+    """A random gated adapter for the tiny model: three tokens, and gates wide open so that sounds are seen."""
+
+    @classmethod
+    def load(cls, folder: Path | None, backbone_dims: BackboneDims) -> Self:
+        width = backbone_dims.context_width
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(4)
+            adapter = cls(
+                GatedConfig(TINY_PLACES, "tiny-ear", sound_dim=24, count=3, width=width, hidden=32, text_width=width)
+            )
+            for name, parameter in adapter.network.layers.named_parameters():
+                if "gate" in name or "to_v" in name:
+                    nn.init.normal_(parameter, std=2.0)
+        return adapter.eval().requires_grad_(False)
+
+
 @contextmanager
 def registered(registry: Registry[Any], name: str, item: Any) -> Iterator[None]:
     """While the context is open, the registry knows `item` as `name`."""
@@ -209,8 +232,12 @@ def registered(registry: Registry[Any], name: str, item: Any) -> Iterator[None]:
 
 @contextmanager
 def tiny_plugins() -> Iterator[None]:
-    """While the context is open, there are the ear "tiny-ear" and the adapter "tiny-word"."""
-    with registered(ENCODERS, "tiny-ear", TinyEar), registered(ADAPTERS, "tiny-word", TinyAdapter):
+    """While the context is open, there are the ear "tiny-ear" and the adapters "tiny-word" and "tiny-gated"."""
+    with (
+        registered(ENCODERS, "tiny-ear", TinyEar),
+        registered(ADAPTERS, "tiny-word", TinyAdapter),
+        registered(ADAPTERS, "tiny-gated", TinyGated),
+    ):
         yield
 
 

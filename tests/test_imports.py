@@ -15,7 +15,22 @@ STUDIO = ROOT / "studio"
 
 # Lowest first. A module may import from its own layer's package and from the layers before it, never from later ones.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("", "errors", "fields", "word", "paths", "registry", "recipe", "result", "device", "versions", "presets"),
+    (
+        "",
+        "errors",
+        "fields",
+        "word",
+        "concepts",
+        "paths",
+        "hub",
+        "registry",
+        "recipe",
+        "limits",
+        "result",
+        "device",
+        "versions",
+        "presets",
+    ),
     ("sound",),
     ("data",),
     ("encoders",),
@@ -25,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("editing",),
     ("scene", "hearing", "models", "engine"),
     ("library",),
+    ("journey",),
     ("evaluation",),
     ("training",),
     ("ui",),
@@ -32,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ("studio", *(f"studio.{name}" for name in LAYERS[0] if name), "studio.library.png", "studio.library.gallery")
+LIGHT = (*LIGHT, "studio.journey.settings", "studio.journey.plan")
 HEAVY = {"torch", "torchaudio", "transformers", "diffusers", "gradio", "librosa", "sounddevice", "scipy"}
 SOURCES = sorted(STUDIO.rglob("*.py"))
 

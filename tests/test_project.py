@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOP_LEVEL = {
-    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "app.py", "assets", "presets",
-    "pyproject.toml", "requirements.txt", "studio", "tests",
+    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "app.py", "assets", "benchmarks",
+    "presets", "pyproject.toml", "requirements.txt", "studio", "tests",
 }  # fmt: skip
 IMPORT_NAMES = {"pillow": "PIL"}  # where it is not the distribution's
 MB = 1_000_000
