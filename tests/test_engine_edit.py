@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from studio.diffusion.inversion import ddim_scheduler
+from studio.diffusion.loop import denoise
+from studio.diffusion.prompt import embed
+from studio.editing import session
 from studio.editing.photo import psnr
 from studio.engine import Engine
 from studio.errors import InputError
@@ -39,17 +44,20 @@ def _recipe(tiny_folder: Path, photo: Path, mask: Path | None = None, **fields: 
     return Recipe(edit=edit, **settings)
 
 
-def test_reading_then_painting_then_only_painting(engine: Engine, tiny_folder: Path, photo: Path) -> None:
+def test_reading_then_painting_then_only_painting(
+    engine: Engine, tiny_folder: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "keeps_bits", lambda *_: True)  # whatever this machine's kernels do
     recipe = _recipe(tiny_folder, photo, preview_every=1)
     *steps, result = engine.stream(recipe, tone())
     assert isinstance(result, Result)
     assert result.read is not None
     phases = [(step.phase, step.index, step.total) for step in steps if isinstance(step, Step)]
-    reading = 2 * STEPS + 2  # inverted, the first step guessed three times, and painted once for the check
+    reading = STEPS + 2  # inverted, the first step guessed three times
     assert phases[:reading] == [(READING, index, reading) for index in range(1, reading + 1)]
     assert phases[reading:] == [(PAINTING, index, STEPS) for index in range(1, STEPS + 1)]
     assert all(isinstance(step, Step) and step.preview and step.eta >= 0 for step in steps)
-    assert (result.read.cached, result.read.evaluations) == (False, reading)
+    assert (result.read.cached, result.read.evaluations) == (False, reading + STEPS)
     assert result.images[0].size == result.read.photo.size == (96, 64)
     assert result.read.reconstruction is not None
     assert result.read.psnr is not None
@@ -60,8 +68,43 @@ def test_reading_then_painting_then_only_painting(engine: Engine, tiny_folder: P
     assert isinstance(again, Result)
     assert len(steps) == STEPS
     assert (again.read.cached, again.read.evaluations, again.read.psnr) == (True, 0, result.read.psnr)  # type: ignore[union-attr]
-    assert again.images[0].tobytes() == result.images[0].tobytes()
     assert fresh.run(recipe, noise()).images[0].tobytes() != result.images[0].tobytes()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("method", ["pnp", "p2p"])
+def test_the_check_changes_nothing_of_the_picture(
+    method: str, beside: bool, engine: Engine, tiny_folder: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the picture, where the kernels keep its bits, or before it: the same picture, the same decibels."""
+    unet = engine._models.backbone(str(tiny_folder)).modules()["unet"]
+    before = fingerprint(unet)
+    edit = {"method": method, "source_prompt": "a photo of a dog"}
+    recipe = _recipe(tiny_folder, photo, edit=edit, guidance_scale=3.0)
+    if not beside:
+        monkeypatch.setattr(session, "keeps_bits", lambda *_: False)
+    *steps, first = engine.stream(recipe, tone())
+    known = engine.run(recipe, tone())
+    assert isinstance(first, Result)
+    assert first.read is not None
+    assert known.read is not None
+    assert known.images[0].tobytes() == first.images[0].tobytes()
+    assert (known.read.evaluations, known.read.psnr) == (0, first.read.psnr)
+    if not beside:
+        assert [step.phase for step in steps if isinstance(step, Step)].count(READING) == 2 * STEPS + 2
+    # Before the picture, from the noise alone: what was reported is the plain reconstruction.
+    backbone = engine._models.backbone(str(tiny_folder))
+    source = next(reversed(engine._sources._held.values()))
+    states = embed(backbone, ["a photo of a dog"], torch.zeros(0, backbone.dims.text_width))
+    *_, last = denoise(
+        backbone, source.trajectory[:1], states, states, num_inference_steps=STEPS, guidance_scale=1.0,
+        generator=torch.Generator(), scheduler=ddim_scheduler(backbone, STEPS),
+    )  # fmt: skip
+    assert source.reconstruction is not None
+    assert torch.allclose(
+        source.reconstruction, last.latents, atol=0.05 if backbone.choice.dtype.itemsize < 4 else 1e-3
+    )
+    assert fingerprint(unet) == before
 
 
 def test_the_picture_carries_the_edit_and_nothing_local(
@@ -144,10 +187,12 @@ def test_stop_while_reading_leaves_the_model_and_no_half_read_photo(
     assert engine.run(recipe, tone()).read.cached is False  # type: ignore[union-attr]
 
 
-def test_stop_while_painting_leaves_the_model(engine: Engine, tiny_folder: Path, photo: Path) -> None:
+@pytest.mark.parametrize("check", [False, True])
+def test_stop_while_painting_leaves_the_model(check: bool, engine: Engine, tiny_folder: Path, photo: Path) -> None:
     unet = engine._models.backbone(str(tiny_folder)).modules()["unet"]
     before = fingerprint(unet)
-    stream = engine.stream(_recipe(tiny_folder, photo, edit={"check": False}), tone())
+    recipe = _recipe(tiny_folder, photo, edit={"check": check})
+    stream = engine.stream(recipe, tone())
     while True:
         item = next(stream)
         assert isinstance(item, Step)
@@ -156,6 +201,10 @@ def test_stop_while_painting_leaves_the_model(engine: Engine, tiny_folder: Path,
     assert fingerprint(unet) == before  # between two steps, too
     stream.close()  # type: ignore[attr-defined]
     assert fingerprint(unet) == before
+    again = engine.run(recipe, tone()).read
+    assert again is not None
+    assert again.cached  # what was read before the Stop
+    assert (again.psnr is not None) == check
 
 
 def test_how_many_evaluations_an_edit_takes(

@@ -110,17 +110,20 @@ def recorded(unet: nn.Module, names: Iterable[str], into: dict[str, Tensor]) -> 
         yield
 
 
+ALL = slice(None)
+
+
 @contextmanager
-def replaced(unet: nn.Module, values: Mapping[str, Tensor], row: int | None = None) -> Iterator[None]:
-    """While open, the named layers give these values [1, ...] instead, in every row of the batch or in one."""
+def replaced(unet: nn.Module, values: Mapping[str, Tensor], rows: slice = ALL) -> Iterator[None]:
+    """While open, the named layers give these values [1, ...] instead, in every row of the batch or in some."""
 
     def put(value: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             there = value.to(output)
-            if row is None:
+            if rows == ALL:
                 return there.expand_as(output)
             mixed = output.clone()
-            mixed[row] = there[0]
+            mixed[rows] = there
             return mixed
 
         return hook

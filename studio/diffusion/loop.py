@@ -12,12 +12,14 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from studio.backbones.base import Backbone, TextStates
+from studio.diffusion.company import ROWS, Company
 from studio.diffusion.guidance import Guidance
 from studio.errors import InputError
 
@@ -29,6 +31,7 @@ class Moment:
     index: 1..total.  timestep: [] the scheduler's.  latents: float32 [1, C, h, w], before the step, then after it.
     states: R rows.  prediction: guided U-Net output [1, C, h, w] of this step, None before it.
     denoised: the scheduler's guess of the finished latents [1, C, h, w] (the latents themselves if it makes none).
+    company: another picture in the same batch, or None.
     """
 
     backbone: Backbone
@@ -41,10 +44,16 @@ class Moment:
     latents: Tensor
     states: TextStates
     prediction: Tensor | None = None
+    company: Company | None = None
     denoised: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         self.denoised = self.latents
+
+    @property
+    def rows(self) -> slice:
+        """Which rows of the U-Net's batch extensions may touch: R of them, the last ones."""
+        return slice(None) if self.company is None else ROWS
 
 
 class Extension:
@@ -88,6 +97,7 @@ def denoise(
     extensions: Sequence[Extension] = (),
     scheduler: Any = None,
     first_step: int = 1,
+    company: Company | None = None,
 ) -> Iterator[Moment]:
     """Denoise one picture and yield after each step; the last moment's `latents` are the picture.
 
@@ -95,6 +105,8 @@ def denoise(
     silent: those of the prompt without its A*; needed only for a `sound_strength` other than 1 (see Guidance).
     generator: the picture's own, for schedulers that add noise.
     scheduler: a fresh one to use instead of the model's own.
+    company: a second picture, painted along from its own noise in the same steps; only with extensions that keep to
+        `Moment.rows`.
     first_step: the step to begin with; above 1, `noise` is latents that are as noisy as that step expects.
 
     Between two moments nothing is held: no lock, no hook, no torch mode. So the caller may stop, throw, or go on from
@@ -113,7 +125,9 @@ def denoise(
     latents = noise * scheduler.init_noise_sigma if first_step == 1 else noise
     timesteps = scheduler.timesteps
     for index, timestep in enumerate(timesteps[first_step - 1 :], start=first_step):
-        moment = Moment(backbone, guidance, scheduler, generator, index, len(timesteps), timestep, latents, states)
+        moment = Moment(
+            backbone, guidance, scheduler, generator, index, len(timesteps), timestep, latents, states, company=company
+        )
         _step(moment, extensions)
         yield moment
         latents = moment.latents
@@ -128,7 +142,10 @@ def _step(moment: Moment, extensions: Sequence[Extension]) -> None:
             extension.before_predict(moment)
         scaled = moment.scheduler.scale_model_input(moment.latents, moment.timestep)
         batch = scaled.expand(len(moment.states), -1, -1, -1)
-        prediction = moment.backbone.predict(batch, moment.timestep, moment.states)
+        predict = (
+            moment.backbone.predict if moment.company is None else partial(moment.company.predict, moment.backbone)
+        )
+        prediction = predict(batch, moment.timestep, moment.states)
         moment.prediction = moment.guidance.combine(prediction)
         for extension in extensions:
             extension.after_predict(moment)

@@ -33,7 +33,7 @@ class Injection(Extension):
         return features + (self._layout if step <= self._layout_steps else ())
 
     def patch(self, moment: Moment) -> AbstractContextManager[Any]:
-        return replaced(self._unet, self._source.at(moment.index, self.names(moment.index)))
+        return replaced(self._unet, self._source.at(moment.index, self.names(moment.index)), moment.rows)
 
 
 @EDITORS.register("pnp")

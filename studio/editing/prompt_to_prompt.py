@@ -40,6 +40,7 @@ from studio.errors import InputError
 from studio.recipe import Edit
 
 COARSE = 1 / 16  # self-attention is held where it has at most this share of the latents' positions, 16 x 16 of 64 x 64
+LAST = slice(-1, None)  # the row of the new prompt
 MASK_STARTS = 0.2  # share of the steps after which attention is clear enough for a mask
 MASK_LEVEL = 0.3  # of the strongest place
 
@@ -59,21 +60,21 @@ class Control(Extension):
         self._seen: Tensor | None = None  # [2, h, w]: where the changed words of source and target stand, summed
 
     def patch(self, moment: Moment) -> Any:
-        return self._hooks(moment.index)
+        return self._hooks(moment.index, moment.rows)
 
     @contextmanager
-    def _hooks(self, step: int) -> Iterator[None]:
+    def _hooks(self, step: int, rows: slice) -> Iterator[None]:
         source = self._job.read
         with ExitStack() as stack:
             if step <= self._self_steps:
                 names = projections(self._layers.self_attention, "to_q", "to_k")
                 values = source.at(step, names)
                 held = {name: one for name, one in values.items() if one.shape[1] <= self._most_positions()}
-                stack.enter_context(replaced(self._unet, held, row=-1))
+                stack.enter_context(replaced(self._unet, held, LAST))
                 # What guidance leads away from is what the photo was read with, so that row holds them too; a picture
                 # of ours was drawn with another negative prompt.
-                row = None if self._job.source_word_length == 0 else -1
-                stack.enter_context(replaced(self._unet, source.at(step, self._layers.features), row=row))
+                at = rows if self._job.source_word_length == 0 else LAST
+                stack.enter_context(replaced(self._unet, source.at(step, self._layers.features), at))
             if step <= self._cross_steps or self._job.edit.emphasis != 1 or self._job.edit.local:
                 now: dict[str, Tensor] = {}
                 names = projections(self._layers.cross_attention, "to_q", "to_k", "to_v")

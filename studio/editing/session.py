@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from studio.backbones.base import Backbone, ModelDefaults, TextStates
+from studio.diffusion.company import Company, keeps_bits
+from studio.diffusion.guidance import Guidance
 from studio.diffusion.inversion import FIRST_GUESSES, Undone, ddim_scheduler, groups
 from studio.diffusion.loop import Moment, denoise
 from studio.diffusion.prompt import embed, has_word
@@ -166,7 +168,11 @@ class Session:
             self._latents = self._read_already.trajectory[-1:].to(self._latents)
         self._evaluations = 0
         # Whatever can be refused is refused before seconds are spent on reading.
-        ddim_scheduler(backbone, self._steps)
+        scheduler = ddim_scheduler(backbone, self._steps)
+        # Painted beside the first picture the check costs a row more in each call, and alone as many calls again.
+        self._beside = self._to_check and keeps_bits(
+            backbone, self._latents, self._states, scheduler.timesteps[0], self._rows()
+        )
 
     @property
     def to_read(self) -> int:
@@ -177,8 +183,14 @@ class Session:
         if self._origin is not None:
             return self._steps if known is None else 0
         inverting = 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
-        checking = self._steps if self._opened.edit.check and (known is None or known.reconstruction is None) else 0
-        return inverting + checking
+        return inverting + (self._steps if self._to_check and not self._beside else 0)
+
+    @property
+    def _to_check(self) -> bool:
+        """Whether the photo is still to be painted once more, to say how well it comes back."""
+        if not (self._opened.kind.reads and self._opened.edit.check) or self._origin is not None:
+            return False
+        return self._source is None or self._source.reconstruction is None
 
     def read(self) -> Iterator[Tensor]:
         """Read the photo, or remember it: latents [1, C, h, w] to show after each of `to_read` evaluations."""
@@ -195,7 +207,7 @@ class Session:
                 else:
                     self._source = item
         source = self._read_already
-        if self._origin is None and self._opened.edit.check and source.reconstruction is None:
+        if self._to_check and not self._beside:
             again = source.trajectory[:1].to(self._latents)
             for moment in self._denoise(again, self._states, self._states, 1.0, torch.Generator()):
                 self._evaluations += 1
@@ -254,13 +266,11 @@ class Session:
         extensions = editor.extensions(job)
         if (area := job.mask) is not None:
             extensions.append(KeepOutside(lambda step: editor.outside(job, step), lambda _: area, job.photo))
-        scale, sound, silent = recipe.guidance_scale or 0.0, 1.0, None
-        if editor.guided_by_degree:
-            # How far to go from what is said of the photo. Without a negative prompt of its own, two predictions do.
-            if self._origin is None and recipe.negative_prompt == edit.source_prompt:
-                scale *= self._degree
-            else:
-                sound, silent = self._degree, self._states
+        scale, sound = self._guided()
+        company = None
+        if self._beside and self._to_check:
+            again = job.read.trajectory[:1].to(self._latents)
+            company = Company(again, self._states, ddim_scheduler(self._backbone, self._steps))
         scheduler = None
         if self._origin is not None:  # a sampler that adds noise adds the same again
             scheduler, generator = self._backbone.scheduler(), generator_of(self._backbone, self._origin)[0]
@@ -270,13 +280,39 @@ class Session:
             positive,
             scale,
             generator,
-            silent=silent,
+            silent=None if sound == 1 else self._states,
             sound_strength=sound,
             extensions=extensions,
             first_step=beginning.first_step,
             scheduler=scheduler,
+            company=company,
         )
+        if company is not None:
+            moments = self._checked(moments, company)
         return Begun(moments, beginning.latents, beginning.first_step)
+
+    def _guided(self) -> tuple[float, float]:
+        """Guidance scale and sound strength: how far to go from what is said of the photo."""
+        scale, kind = self._recipe.guidance_scale or 0.0, self._opened.kind
+        if not kind.guided_by_degree:
+            return scale, 1.0
+        # Without a negative prompt of its own, two predictions do.
+        if self._origin is None and self._recipe.negative_prompt == self._opened.edit.source_prompt:
+            return scale * self._degree, 1.0
+        return scale, self._degree
+
+    def _rows(self) -> int:
+        """Rows of the U-Net's batch while a picture is painted."""
+        scale, sound = self._guided()
+        return Guidance(1.0 if self._backbone.embeds_guidance else scale, sound).rows
+
+    def _checked(self, moments: Iterator[Moment], company: Company) -> Iterator[Moment]:
+        """A picture's moments; after the last one the photo has come back beside it, and that is kept."""
+        for moment in moments:
+            self._evaluations += 1
+            yield moment
+        source = self._source = replace(self._read_already, reconstruction=company.latents.cpu().contiguous())
+        self._sources.put(self._key, source)
 
     def finish(self, painted: Image.Image) -> Image.Image:
         """The picture as it is shown: under a mask, what is outside is the photo itself, pixel by pixel."""
