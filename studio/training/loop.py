@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from studio.device import pick_device
 from studio.errors import InputError
 from studio.training.workers import Workers
 
@@ -97,9 +98,11 @@ class Task(ABC):
 
 
 def autocast(device: str) -> torch.autocast:
-    """bfloat16 autocast: on CPUs with AMX or AVX512-BF16 and on CUDA; else a disabled context."""
+    """bfloat16 autocast: on CUDA and on processors with instructions for it (as `pick_device` finds them); else a
+    disabled context, because emulated it is slower than float32.
+    """
     kind = torch.device(device).type
-    fast = kind == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    fast = kind == "cuda" or pick_device("cpu").dtype is torch.bfloat16
     return torch.autocast(kind, torch.bfloat16, enabled=fast)
 
 
