@@ -54,6 +54,13 @@ class Train(Command):
         parser.add_argument("--size", type=int, default=128, help="picture size in px for pocket-image and adapter")
         start = "a finished model of the same kind to start from; for pocket-fast the image model that it learns from"
         parser.add_argument("--init", type=Path, help=start)
+        parser.add_argument(
+            "--favour",
+            nargs="+",
+            default=(),
+            metavar="NAME",
+            help="photos that make up half of what pocket-image sees",
+        )
         parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
         parser.add_argument("--seed", type=int, default=0, help="another seed, another run")
 
@@ -69,6 +76,8 @@ class Train(Command):
             raise InputError(f"--init {arguments.init} is not a folder. Give the folder of a finished model.")
         if arguments.kind is not None and arguments.model != "adapter":
             raise InputError(f"--kind is for adapters only, and {arguments.model} is none: leave it out.")
+        if arguments.favour and arguments.model != "pocket-image":
+            raise InputError(f"--favour is for pocket-image only; {arguments.model} draws evenly: leave it out.")
         name = ADAPTER_KINDS[arguments.kind or "word"] if arguments.model == "adapter" else arguments.model
         from studio.device import pick_device
         from studio.training.recipes import Work, run_training
@@ -77,7 +86,8 @@ class Train(Command):
         print(f"{name} on {device.device}: {device.reason}", file=sys.stderr)
         wishes = {name: getattr(arguments, name) for name in WISHES}
         changes = {name: value for name, value in wishes.items() if value is not None}
-        work = Work(arguments.data, arguments.runs, str(device.device), arguments.size, arguments.init)
+        favour = tuple(arguments.favour)
+        work = Work(arguments.data, arguments.runs, str(device.device), arguments.size, arguments.init, favour)
         scores = run_training(name, work, seed=arguments.seed, **changes)
         for score, value in scores.items():
             print(f"{score}: {value:.4f}")

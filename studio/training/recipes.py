@@ -38,6 +38,7 @@ class Work:
 
     data : the data folder.  runs : the folder of run folders.  size : picture size in pixels (image and adapter).
     init : a finished model to go on from (the assets' folder of the same kind; for pocket-fast the teacher), or None.
+    favour : picture classes that the image model sees more of: half of all draws.
     """
 
     data: Path
@@ -45,6 +46,7 @@ class Work:
     device: str = "cpu"
     size: int = 128
     init: Path | None = None
+    favour: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -101,7 +103,12 @@ def pocket_image(work: Work) -> Task:
     from studio.training.latents import encode_photos
     from studio.training.text import new_text_encoder, new_tokenizer
 
-    photos, words = _photos(work), Vocabulary.load(work.data)
+    words = Vocabulary.load(work.data)
+    if unknown := [name for name in work.favour if name not in words.pictures]:
+        raise InputError(
+            f"The data has no photos called {', '.join(unknown)}. Photos are called: {', '.join(words.pictures)}."
+        )
+    photos = _photos(work)
     folder = work.finished("pocket-vae", "pocket") / "vae"
     vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
     latents = encode_photos(photos, vae, work.size, work.cache, device=work.device)
@@ -114,7 +121,7 @@ def pocket_image(work: Work) -> Task:
         text_encoder = new_text_encoder(tokenizer)
         unet = new_unet(text_width=text_encoder.config.hidden_size, latent_channels=vae.config["latent_channels"])
     parts = (vae, tokenizer, text_encoder, unet)
-    return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None)
+    return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None, favoured=work.favour)
 
 
 def pocket_fast(work: Work) -> Task:
@@ -270,5 +277,6 @@ def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     workers = Workers(work.device)  # first of all, because it chooses which GPU "cuda" is
     torch.manual_seed(settings.get("seed", 0))  # initial weights
     options = LoopOptions(**settings)
-    notes = {"name": name, "data": work.data.name, "size": work.size, "init": work.init.name if work.init else None}
+    start = work.init.name if work.init else None
+    notes = {"name": name, "data": work.data.name, "size": work.size, "init": start, "favour": work.favour}
     return train(recipe.build(work), work.folder(name), options, notes, workers)
