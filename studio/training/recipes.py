@@ -28,6 +28,7 @@ from studio.training.workers import Workers
 if TYPE_CHECKING:
     from studio.backbones.stable_diffusion import StableDiffusion
     from studio.encoders.pocket import PocketEar
+    from studio.evaluation.classifier import PictureClassifier
     from studio.training.ear import EarTask
     from studio.training.latents import Latents
 
@@ -195,12 +196,26 @@ def _adapter_parts(work: Work) -> _AdapterParts:
 def adapter(work: Work) -> Task:
     """The word adapter between the ear and the image model trained before."""
     from studio.adapters.word import WordAdapter
-    from studio.training.adapter import AdapterTask, new_adapter
+    from studio.training.adapter import AdapterTask, new_adapter, things_of
+    from studio.training.drawn import favour_of
 
     parts = _adapter_parts(work)
     new = (parts.backbone, parts.ear, parts.words)
-    made = WordAdapter.load(work.init, parts.backbone.dims) if work.init else new_adapter(*new)
+    pictures = [picture for _, picture in things_of(parts.ear, parts.words)]
+    judge = _judge(work, parts.words)
+    favour = favour_of(parts.backbone, judge, parts.words, pictures) if judge else None
+    made = new_adapter(*new, favour)
+    if work.init:
+        made.load_state_dict(WordAdapter.load(work.init, parts.backbone.dims).state_dict())
     return AdapterTask(*parts.all, made.train(), work.device)
+
+
+def _judge(work: Work, words: Vocabulary) -> PictureClassifier | None:
+    """The picture classifier trained before or embedded; None where it knows other classes than this data has."""
+    from studio.evaluation.classifier import PictureClassifier
+
+    judge = PictureClassifier.load(work.finished("classifier", "classifier"))
+    return judge if judge.classes == words.pictures else None
 
 
 def gated_adapter(work: Work) -> Task:
