@@ -106,7 +106,9 @@ class ModelDefaults(Strict):
 
 
 class Backbone(ABC):
-    """A loaded model in eval mode, without gradients. Nothing that happens in a request may change it.
+    """A loaded model in eval mode, its weights frozen. Nothing that happens in a request may change it.
+
+    `encode_text` and `predict` let gradients through to what is learned outside of it (a word, an adapter's tokens).
 
     name: set by the registry (the pipeline class in model_index.json).  source: the folder it came from.
     dims, marks, defaults: see their classes.  choice: device, dtype and why.
