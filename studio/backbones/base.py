@@ -146,6 +146,10 @@ class Backbone(ABC):
     def modules(self) -> dict[str, nn.Module]:
         """The networks by component name, for training, for checks and for hooks."""
 
+    def notes_at(self, width: int, height: int) -> tuple[str, ...]:
+        """`notes`, and what is to be said of pictures of that size in pixels."""
+        return self.notes
+
     @property
     @abstractmethod
     def token_embedding(self) -> nn.Module:
