@@ -64,6 +64,10 @@ class Engine:
         named = without_text(Recipe(model=model, adapter=adapter))
         self._hearing.ear(self._models.adapter(named.model, adapter).encoder)
 
+    def image_model(self, name: str) -> Backbone:
+        """The image model of that name, for what works on it beside drawing. Raises InputError when it is not here."""
+        return self._models.backbone(name)
+
     def hear(self, sound: Clip | Track | str | Path, encoder: str = "pocket") -> Heard:
         """What the ear hears in a sound. Raises InputError for a sound that cannot be used, silence included."""
         if isinstance(sound, Clip):
@@ -283,7 +287,8 @@ class Engine:
                 f"The adapter {recipe.adapter!r} changes how the model draws, so it edits no photos. "
                 "Import it without its LoRA, or use the adapter 'concepts'."
             )
-        notes = [*notes, *differences(recipe, resolved), *backbone.notes]
+        notes = [*notes, *differences(recipe, resolved)]
+        notes += backbone.notes_at(_filled(resolved.width), _filled(resolved.height))
         return _Order(resolved, backbone, word, placed_words, heard, notes, opened, beside, along)
 
     def _listen(

@@ -29,9 +29,16 @@ DETAILS = (
 )
 
 
-def add_tracks(parser: argparse.ArgumentParser) -> None:
-    """Add the sounds and everything of the desk; `scene_from` reads them."""
-    add_sounds(parser)
+def add_tracks(parser: argparse.ArgumentParser, word: bool = False) -> None:
+    """Add the sounds and everything of the desk; `scene_from` reads them.
+
+    word: whether a refined word may stand in their place.
+    """
+    add_sounds(parser, optional=word)
+    if word:
+        parser.add_argument(
+            "--word", metavar="FILE.json", help="draw with a word that hearsight refine wrote, in place of sounds"
+        )
     add_settings(parser, *EACH, several=True)
     add_settings(parser, "--join")
     add_settings(parser, "--weights", several=True)
@@ -39,12 +46,12 @@ def add_tracks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-sound", metavar="OUT.wav", help="also write the joined sound, all together")
 
 
-def add_sounds(parser: argparse.ArgumentParser) -> None:
+def add_sounds(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """Add the sounds themselves."""
     parser.add_argument(
         "sounds",
         metavar="SOUND",
-        nargs="+",
+        nargs="*" if optional else "+",
         help=f"a sound file, or a video file with sound; up to {MAX_TRACKS} are joined",
     )
 
@@ -55,6 +62,10 @@ def scene_from(arguments: argparse.Namespace) -> Recipe:
     Raises InputError for a wrong number of values, before a sound is read.
     """
     sounds: list[str] = arguments.sounds
+    if getattr(arguments, "word", None) is not None:
+        return _with_word(arguments)
+    if not sounds:
+        raise InputError("No sound is named: give a sound file, or a refined word with --word.")
     if len(sounds) > MAX_TRACKS:
         raise InputError(f"At most {MAX_TRACKS} sounds can be joined, but {len(sounds)} were given: choose fewer.")
     weights = _weights(arguments.weights, arguments.join, len(sounds))
@@ -69,6 +80,25 @@ def scene_from(arguments: argparse.Namespace) -> Recipe:
     from studio.scene import match_loudness  # heavy, and only here
 
     return recipe.replace(tracks=match_loudness(recipe.tracks))
+
+
+def _with_word(arguments: argparse.Namespace) -> Recipe:
+    """The recipe of a command that has a word and no sounds. Raises InputError for what only sounds can have."""
+    desk = [*(flag.removeprefix("--") for flag in EACH), "join", "weights", "match", "save_sound"]
+    if arguments.sounds or any(getattr(arguments, name) not in (None, False) for name in desk):
+        raise InputError("--word stands in place of the sounds: leave out the sounds and what is done to them.")
+    path = Path(arguments.word).expanduser()
+    try:
+        saved = Recipe.from_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"The word {arguments.word!r} cannot be read ({error.strerror}): check the path.") from None
+    if saved.word is None:
+        raise InputError(f"The file {arguments.word!r} carries no word: make one with hearsight refine.")
+    recipe = recipe_from(arguments, saved.tracks)
+    kept = {name: getattr(saved, name) for name in ("word", "shares", "model_sha256", "versions")}
+    for name in ("model", "adapter"):
+        kept[name] = getattr(arguments, name) or getattr(saved, name)
+    return recipe.replace(**kept)
 
 
 def sound_target(arguments: argparse.Namespace) -> Path | None:

@@ -212,9 +212,15 @@ def train(
     checkpoint = run / "checkpoint.pt"
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=options.device, weights_only=True)
-        for name, module in task.modules.items():
-            module.load_state_dict(saved["modules"][name])
-        optimizer.load_state_dict(saved["optimizer"])
+        try:
+            for name, module in task.modules.items():
+                module.load_state_dict(saved["modules"][name])
+            optimizer.load_state_dict(saved["optimizer"])
+        except (KeyError, RuntimeError, ValueError):
+            raise InputError(
+                f"The run in {str(run)!r} is of a model of another form, so it cannot go on: delete that folder, "
+                "or give --runs another one."
+            ) from None
         average.state = saved["average"]
         step, spent = saved["step"], saved["spent"]
 
@@ -258,6 +264,7 @@ def train(
                 for part in range(options.accumulate):
                     draw = (step * options.accumulate + part) * workers.count + workers.rank
                     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + draw)
+                    torch.manual_seed(2**40 + options.seed * 1_000_003 + draw)  # dropout draws from torch's own
                     with autocast(options.device):
                         losses = task.loss(step, generator, options.batch_size)
                     (losses["loss"] / options.accumulate).backward()

@@ -286,12 +286,26 @@ TRAINING: dict[str, TrainingRecipe] = {
 def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     """Train one model with its recipe's defaults and `changes` to them, in its run folder; returns its last scores."""
     recipe = TRAINING[name]
-    settings = {**recipe.defaults, "device": work.device, **changes}
-    if changes.get("steps") is not None:
-        settings["minutes"] = None
-    workers = Workers(work.device)  # first of all, because it chooses which GPU "cuda" is
-    torch.manual_seed(settings.get("seed", 0))  # initial weights
-    options = LoopOptions(**settings)
     start = work.init.name if work.init else None
     notes = {"name": name, "data": work.data.name, "size": work.size, "init": start, "favour": work.favour}
-    return train(recipe.build(work), work.folder(name), options, notes, workers)
+    return run_task(lambda: recipe.build(work), work.folder(name), recipe.defaults, work.device, notes, **changes)
+
+
+def run_task(
+    build: Callable[[], Task],
+    folder: Path,
+    defaults: dict[str, Any],
+    device: str,
+    notes: dict[str, Any],
+    **changes: Any,
+) -> dict[str, float]:
+    """Build a task and train it in its run folder, with `changes` to the loop's defaults."""
+    settings = {**defaults, "device": device, **changes}
+    if changes.get("steps") is not None:
+        settings["minutes"] = None
+    elif changes.get("minutes") is not None:
+        settings["steps"] = None
+    workers = Workers(device)  # first of all, because it chooses which GPU "cuda" is
+    torch.manual_seed(settings.get("seed", 0))  # initial weights
+    options = LoopOptions(**settings)
+    return train(build(), folder, options, notes, workers)
