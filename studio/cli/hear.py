@@ -35,7 +35,7 @@ class Hear(Command):
         "null where there is none. Of several sounds these are the joined one's, and\n"
         '"tracks" lists the same for each sound alone, with its "name"; one that is silent has null for all of it.\n'
         "--save-sound writes the joined sound; --save-heard what the ear really gets: each sound alone, its part in\n"
-        "its room with its gain and place, as one channel at the ear's own rate. For a silent one nothing is written.\n\n"
+        "its room with its gain and place, as one channel at the ear's own rate; nothing for a silent one.\n\n"
         + DETAILS
     )
     examples = """

@@ -11,8 +11,7 @@ import gradio as gr
 
 from studio.errors import HearsightError
 from studio.fields import settings
-from studio.limits import limits
-from studio.recipe import MAX_TRACKS, Recipe, Track
+from studio.recipe import Recipe, Track
 from studio.result import HeardScene
 from studio.ui import status, words
 from studio.ui.jobs import sentence
@@ -20,7 +19,7 @@ from studio.ui.listen_panel import SCENE, ListenPanel, build_listen
 from studio.ui.service import Service
 from studio.ui.sounds import Look
 from studio.ui.track_controls import QUIET, TrackControls, build_track
-from studio.ui.tracks import LETTERS, arrangement, named, shares, used
+from studio.ui.tracks import LETTERS, arrangement, most_sounds, named, shares, used
 
 Updates = dict[Any, Any]
 MIDDLE = 50  # percent
@@ -185,11 +184,6 @@ class DeskPanel:
         except HearsightError:
             pass
         return {**self.ears.hidden(), self.ears.line: status.note(words.SCENE_OLD)}
-
-
-def most_sounds() -> int:
-    """How many tracks the desk grows to, the first included: what this app gives, which `Service.allowed` holds."""
-    return int(limits().below("sounds", MAX_TRACKS))
 
 
 def build_desk(service: Service, first: TrackControls) -> DeskPanel:
