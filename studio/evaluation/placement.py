@@ -20,6 +20,7 @@ from studio.sound.clip import Clip
 
 APART = (-0.8, 0.8)
 MIDDLE = (0.0, 0.0)
+PHOTO_PAIRS = 4  # of each couple, drawn at random: they cost nothing, and are what pictures are compared with
 PER_SOUND = 4  # recordings that the ear names rightly, so that no sound counts for most of the pairs
 
 
@@ -127,7 +128,7 @@ def known_couples(bench: Bench) -> list[tuple[Job, Job]]:
 
 @dataclass(frozen=True)
 class Placed:
-    """What was found of some couples, one item a couple: panned apart, both in the middle, and of photos put together.
+    """What was found of some couples: panned apart, both in the middle, and of photos put together, some a couple.
 
     by_class: whether each sound's thing was in its half.  sheet: captions and pictures, apart and in the middle.
     """
@@ -182,9 +183,10 @@ def place(bench: Bench, some: list[tuple[Job, Job]]) -> Placed:
             found.sheet.append((caption, picture))
         for job, one in zip(couple, found.apart[-1].found, strict=True):
             found.by_class.setdefault(job.name, []).append(one)
-        photos = photo_pair(bench, wanted, seed)
-        if photos is not None:
-            found.photos.append(look(bench.classifier, photos, wanted))
+        for turn in range(PHOTO_PAIRS):
+            photos = photo_pair(bench, wanted, seed * PHOTO_PAIRS + turn)
+            if photos is not None:
+                found.photos.append(look(bench.classifier, photos, wanted))
     return found
 
 

@@ -103,9 +103,14 @@ class ListenPanel:
         """What the ear hears in what is played, as soon as there is an ear; then also all that it heard."""
         while (heard := self.service.hear_scene(arranged.recipe)) is None:
             yield {self.heard: status.heard_note(words.HEARS_LATER)}, None
+        # Not how loud it is: the line of facts above says that of what is played, which is one channel for the ear.
         alone = None if which == SCENE else heard.tracks[arranged.letters.index(which)]
-        said = (heard.scene.labels, None, arranged.share_line) if alone is None else (alone.labels, alone.lufs)
-        yield {self.heard: status.heard(*said)}, heard
+        said = (
+            status.heard(heard.scene.labels, None, arranged.share_line)
+            if alone is None
+            else status.heard(alone.labels)
+        )
+        yield {self.heard: said}, heard
 
     def _plays(self, clip: Clip, label: str, name: str) -> Updates:
         """A sound in the player, as floats: not a sample is rounded or bent."""
