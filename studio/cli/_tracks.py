@@ -11,7 +11,7 @@ from studio.errors import InputError
 from studio.recipe import MAX_TRACKS, Recipe, Track
 
 if TYPE_CHECKING:
-    from studio.engine import Engine
+    from studio.sound.clip import Clip
 
 EACH = ("--gain", "--pan", "--room", "--start", "--duration")
 
@@ -44,6 +44,15 @@ def add_tracks(parser: argparse.ArgumentParser, word: bool = False) -> None:
     add_settings(parser, "--weights", several=True)
     parser.add_argument("--match", action="store_true", help="make all sounds equally loud before --gain")
     parser.add_argument("--save-sound", metavar="OUT.wav", help="also write the joined sound, all together")
+
+
+def add_save_heard(parser: argparse.ArgumentParser) -> None:
+    """Add --save-heard; `heard_targets` reads it."""
+    parser.add_argument(
+        "--save-heard",
+        metavar="OUT.wav",
+        help="also write the samples that the ear gets, each sound alone: of several OUT-1.wav, OUT-2.wav, ...",
+    )
 
 
 def add_sounds(parser: argparse.ArgumentParser, optional: bool = False) -> None:
@@ -106,25 +115,44 @@ def sound_target(arguments: argparse.Namespace) -> Path | None:
     if arguments.save_sound is None:
         return None
     target = Path(arguments.save_sound).expanduser()
+    _check_wav(target, arguments.sounds)
+    return target
+
+
+def heard_targets(arguments: argparse.Namespace) -> list[Path]:
+    """Where --save-heard goes, one file for each sound; empty when it was not given. Errors as `sound_target`."""
+    if arguments.save_heard is None:
+        return []
+    target = Path(arguments.save_heard).expanduser()
+    count = len(arguments.sounds)
+    targets = [target.with_name(f"{target.stem}-{number}{target.suffix}") for number in range(1, count + 1)]
+    targets = targets if count > 1 else [target]
+    for one in targets:
+        _check_wav(one, arguments.sounds)
+        if arguments.save_sound is not None and one == Path(arguments.save_sound).expanduser():
+            raise InputError(f"--save-sound and --save-heard both write {str(one)!r}: give one of them another name.")
+    return targets
+
+
+def _check_wav(target: Path, sounds: list[str]) -> None:
     if target.suffix.lower() != ".wav":
-        raise InputError(f"The sound is written as WAV, but {arguments.save_sound!r} does not end in .wav.")
+        raise InputError(f"The sound is written as WAV, but {str(target)!r} does not end in .wav.")
     try:
         if target.is_dir():
             raise InputError(f"{str(target)!r} is a folder, but a sound is to be written there: give a file name.")
-        if any(Path(sound).exists() and target.exists() and target.samefile(sound) for sound in arguments.sounds):
+        if any(Path(sound).exists() and target.exists() and target.samefile(sound) for sound in sounds):
             raise InputError(f"{str(target)!r} is one of the sounds itself: give the new one another name.")
         check_folder(target.parent)
     except OSError as error:
         raise InputError(f"The sound cannot be written to {str(target)!r} ({error.strerror}).") from None
-    return target
 
 
-def save_sound(engine: Engine, recipe: Recipe, target: Path) -> None:
-    """Write the joined sound, as floats: nothing is rounded, and what stands beyond full scale stays."""
+def save_sound(clip: Clip, target: Path) -> None:
+    """Write a sound, as floats: nothing is rounded, and what stands beyond full scale stays."""
     from studio.sound.write import write_wav
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_wav(engine.scene(recipe), target, subtype="FLOAT")
+    write_wav(clip, target, subtype="FLOAT")
 
 
 def _one_each(arguments: argparse.Namespace, flag: str) -> list[object]:

@@ -78,7 +78,7 @@ class Generate(Command):
             engine = Engine(arguments.device)
             result = draw(engine, recipe.replace(preview_every=0), bar)
         if target is not None:
-            save_sound(engine, recipe, target)
+            save_sound(engine.scene(recipe), target)
         for image, one, file in zip(result.images, result.recipes, files, strict=True):
             save_png(image, one, file)
         heard = best(result.heard) or "nothing, the word was carried"
