@@ -64,6 +64,10 @@ class Engine:
         named = without_text(Recipe(model=model, adapter=adapter))
         self._hearing.ear(self._models.adapter(named.model, adapter).encoder)
 
+    def image_model(self, name: str) -> Backbone:
+        """The image model of that name, for what works on it beside drawing. Raises InputError when it is not here."""
+        return self._models.backbone(name)
+
     def hear(self, sound: Clip | Track | str | Path, encoder: str = "pocket") -> Heard:
         """What the ear hears in a sound. Raises InputError for a sound that cannot be used, silence included."""
         if isinstance(sound, Clip):
@@ -77,12 +81,21 @@ class Engine:
         return self._hearing.listen_to_scene(prepare_scene(recipe, clip), encoder)[1]
 
     def scene(self, recipe: Recipe, clip: Clips = None) -> Clip:
-        """The joined sound of a recipe, sample by sample what the ear hears; no model is loaded for it.
+        """The joined sound of a recipe, for people; no model is loaded for it.
 
-        Of a morph, whose tracks the ear hears one by one, it is a preview: all together, each at its share of the
-        power. clip and errors: as in `stream`.
+        The ear gets each of several tracks alone (`as_heard`). A morph has no joined sound: this is a preview, all
+        together, each at its share of the power. clip and errors: as in `stream`.
         """
         return prepare_scene(recipe, clip).clip
+
+    def as_heard(self, recipe: Recipe, clip: Clips = None, encoder: str = "pocket") -> list[Clip | None]:
+        """Of each track the very samples that the ear gets: its part, in its room, with its gain and place, limited
+        where the desk limits it, as one channel at the ear's rate. None for one that does not sound.
+
+        clip and errors: as in `stream`.
+        """
+        alone = prepare_scene(recipe, clip).alone
+        return [None if sound is None else self._hearing.as_heard(sound, encoder) for sound in alone]
 
     def resolve(self, recipe: Recipe, clip: Clips = None) -> tuple[Recipe, HeardScene | None]:
         """The recipe as `stream` would draw it, its word included, and what was heard; nothing is drawn.
@@ -283,7 +296,8 @@ class Engine:
                 f"The adapter {recipe.adapter!r} changes how the model draws, so it edits no photos. "
                 "Import it without its LoRA, or use the adapter 'concepts'."
             )
-        notes = [*notes, *differences(recipe, resolved), *backbone.notes]
+        notes = [*notes, *differences(recipe, resolved)]
+        notes += backbone.notes_at(_filled(resolved.width), _filled(resolved.height))
         return _Order(resolved, backbone, word, placed_words, heard, notes, opened, beside, along)
 
     def _listen(

@@ -10,6 +10,7 @@ from studio.encoders import ENCODERS
 from studio.encoders.base import Encoder, SoundEmbedding
 from studio.result import Heard, HeardScene
 from studio.scene import Scene, Sound, digest
+from studio.sound.clip import Clip
 from studio.sound.loudness import lufs
 
 _REMEMBERED = 32  # sounds; an embedding is some hundred kilobytes
@@ -49,6 +50,11 @@ class Hearing:
         labels = _best_first(zip(ear.labels, probabilities, strict=True))
         start, duration = sound.track.start or 0.0, sound.track.duration or 0.0
         return embedding, Heard(labels, sound.seconds, lufs(sound.clip), (start, start + duration))
+
+    def as_heard(self, sound: Sound, encoder: str) -> Clip:
+        """The very samples that the ear called `encoder` gets of a sound: one channel at its own rate, not rounded."""
+        ear = self.ear(encoder)
+        return Clip(ear.waveform(sound.clip).numpy()[None], ear.sample_rate, sound.clip.name)
 
     def listen_to_scene(self, scene: Scene, encoder: str) -> tuple[list[tuple[SoundEmbedding, float]], HeardScene]:
         """What the ear makes of a scene: the embeddings (B = 1) of what sounds, each with its share, and all in words.

@@ -178,7 +178,7 @@ class TinyEar(nn.Module, Encoder):
         )
 
     def _tokens(self, clip: Clip) -> Tensor:
-        samples = torch.tensor(clip.mono().samples[0])
+        samples = self.waveform(clip)
         energy = torch.nn.functional.adaptive_avg_pool1d(samples.square()[None], 16)[0]
         return torch.tanh(self.project((energy + 1e-6).log()[:, None] / 4))
 

@@ -17,6 +17,7 @@ from studio.errors import HearsightError, InputError
 from studio.library.png import read_recipe, save_png
 from studio.recipe import MAX_SEED, Recipe, Track
 from studio.result import Result, Step
+from studio.scene import prepare_scene
 from studio.sound.write import write_wav
 from tests.models import build_tiny_stable_diffusion, fingerprint, noise, tone
 
@@ -152,6 +153,23 @@ def test_hear(engine: Engine, sound: Path) -> None:
     assert engine.hear(sound, "tiny-ear") == engine.hear(Track.of(sound), "tiny-ear") == by_path
     assert {label for label, _ in engine.hear(tone(), "tiny-ear").labels} == {"rain", "dog", "sea"}
     assert by_path.seconds == pytest.approx(1.0)
+
+
+def test_each_track_as_the_ear_gets_it(engine: Engine, recipe: Recipe) -> None:
+    """One channel at the ear's rate, with everything that the desk does to it; and it is what is heard."""
+    tracks = (Track(gain=-6, pan=0.5, room="church"), Track(mute=True), Track(start=0.25, duration=0.5))
+    clips = [tone(1.0, 16_000), tone(1.0, 16_000), noise(1.0, 44_100)]
+    desk = recipe.replace(tracks=tracks)
+    placed, muted, plain = engine.as_heard(desk, clips, "tiny-ear")
+    assert muted is None and placed is not None and plain is not None
+    assert (placed.channels, placed.rate, plain.channels, plain.rate) == (1, 8000, 1, 8000)
+    assert plain.seconds == 0.5
+    expected = prepare_scene(desk, clips).alone[0]
+    assert expected is not None and expected.clip.channels == 2
+    assert placed.seconds == pytest.approx(expected.clip.seconds, abs=1e-3)
+    heard = engine.hear_scene(desk, clips, "tiny-ear").tracks
+    for clip, one in zip((placed, plain), (heard[0], heard[2]), strict=True):
+        assert one is not None and engine.hear(clip, "tiny-ear").labels == one.labels
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from PIL import Image
 from studio.diffusion.inversion import ddim_scheduler
 from studio.diffusion.loop import denoise
 from studio.diffusion.prompt import embed
-from studio.editing import session
 from studio.editing.photo import psnr
 from studio.engine import Engine
 from studio.errors import InputError
@@ -44,10 +43,7 @@ def _recipe(tiny_folder: Path, photo: Path, mask: Path | None = None, **fields: 
     return Recipe(edit=edit, **settings)
 
 
-def test_reading_then_painting_then_only_painting(
-    engine: Engine, tiny_folder: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "keeps_bits", lambda *_: True)  # whatever this machine's kernels do
+def test_reading_then_painting_then_only_painting(engine: Engine, tiny_folder: Path, photo: Path) -> None:
     recipe = _recipe(tiny_folder, photo, preview_every=1)
     *steps, result = engine.stream(recipe, tone())
     assert isinstance(result, Result)
@@ -67,43 +63,36 @@ def test_reading_then_painting_then_only_painting(
     *steps, again = fresh.stream(recipe, tone())
     assert isinstance(again, Result)
     assert len(steps) == STEPS
-    assert (again.read.cached, again.read.evaluations, again.read.psnr) == (True, 0, result.read.psnr)  # type: ignore[union-attr]
+    assert (again.read.cached, again.read.evaluations, again.read.psnr) == (True, STEPS, result.read.psnr)  # type: ignore[union-attr]
+    assert again.images[0].tobytes() == result.images[0].tobytes()
     assert fresh.run(recipe, noise()).images[0].tobytes() != result.images[0].tobytes()
 
 
-@pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("method", ["pnp", "p2p"])
-def test_the_check_changes_nothing_of_the_picture(
-    method: str, beside: bool, engine: Engine, tiny_folder: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_check_is_the_plain_reconstruction_and_leaves_the_picture_alone(
+    method: str, engine: Engine, tiny_folder: Path, photo: Path
 ) -> None:
-    """Beside the picture, where the kernels keep its bits, or before it: the same picture, the same decibels."""
     unet = engine._models.backbone(str(tiny_folder)).modules()["unet"]
     before = fingerprint(unet)
     edit = {"method": method, "source_prompt": "a photo of a dog"}
     recipe = _recipe(tiny_folder, photo, edit=edit, guidance_scale=3.0)
-    if not beside:
-        monkeypatch.setattr(session, "keeps_bits", lambda *_: False)
-    *steps, first = engine.stream(recipe, tone())
-    known = engine.run(recipe, tone())
-    assert isinstance(first, Result)
+    first, known = engine.run(recipe, tone()), engine.run(recipe, tone())
     assert first.read is not None
     assert known.read is not None
     assert known.images[0].tobytes() == first.images[0].tobytes()
-    assert (known.read.evaluations, known.read.psnr) == (0, first.read.psnr)
-    if not beside:
-        assert [step.phase for step in steps if isinstance(step, Step)].count(READING) == 2 * STEPS + 2
-    # Before the picture, from the noise alone: what was reported is the plain reconstruction.
+    assert (known.read.cached, known.read.psnr) == (True, first.read.psnr)
+    plain = engine.run(_recipe(tiny_folder, photo, edit=edit | {"check": False}, guidance_scale=3.0), tone())
+    assert psnr(plain.images[0], first.images[0]) > 40  # a row more in the batch rounds differently
+    # From the noise alone, in a loop of its own: what was reported is the plain reconstruction.
     backbone = engine._models.backbone(str(tiny_folder))
-    source = next(reversed(engine._sources._held.values()))
+    (source,) = engine._sources._held.values()
     states = embed(backbone, ["a photo of a dog"], torch.zeros(0, backbone.dims.text_width))
     *_, last = denoise(
         backbone, source.trajectory[:1], states, states, num_inference_steps=STEPS, guidance_scale=1.0,
         generator=torch.Generator(), scheduler=ddim_scheduler(backbone, STEPS),
     )  # fmt: skip
-    assert source.reconstruction is not None
-    assert torch.allclose(
-        source.reconstruction, last.latents, atol=0.05 if backbone.choice.dtype.itemsize < 4 else 1e-3
-    )
+    assert first.read.reconstruction is not None
+    assert psnr(Image.fromarray(backbone.decode(last.latents)[0]), first.read.reconstruction) > 40
     assert fingerprint(unet) == before
 
 

@@ -80,7 +80,8 @@ class _Unary(nn.Module):
         self.embed, self.feature_reduce = nn.Conv1d(width, width, 1), nn.Conv1d(width, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.feature_reduce(F.relu(self.embed(x))).squeeze(1)
+        heard = F.dropout(F.relu(self.embed(x)), 0.5, self.training)
+        return self.feature_reduce(heard).squeeze(1)
 
 
 class _Pairwise(nn.Module):
@@ -156,7 +157,7 @@ class AudioTokenAdapter(nn.Module, Adapter):
         if adapter.config.text_width != backbone_dims.text_width:
             raise InputError(
                 f"The adapter {folder.name} makes words {adapter.config.text_width} wide, but this model reads words "
-                f"{backbone_dims.text_width} wide; it was made for Stable Diffusion 1.4."
+                f"{backbone_dims.text_width} wide; choose an adapter trained for it."
             )
         return adapter
 

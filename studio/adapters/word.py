@@ -31,6 +31,8 @@ class WordConfig:
 
     concepts: for each thing that a word may stand for, which of the ear's labels it can be heard in; empty = the ear's
         labels are not used.  labels: how many labels that ear has.
+    favour: for each of these things the logarithm of how well the image model draws it; empty = all alike. What a
+        sound may be and what can be shown of it decide together.
     sharpness: how much more the likeliest thing counts than the next; the exponent of the ear's probabilities.
     own: length of the sound's own part of the word, as a share of the aligned part's.
     scale: standard deviation of the text encoder's input embeddings, so that A* is as long as an ordinary word.
@@ -44,12 +46,15 @@ class WordConfig:
     scale: float = 1.0
     concepts: tuple[int, ...] = ()
     labels: int = 0
+    favour: tuple[float, ...] = ()
     sharpness: float = 4.0
     own: float = 0.5
 
     def __post_init__(self) -> None:
         if any(not 0 <= label < self.labels for label in self.concepts):
             raise ValueError(f"concepts must name labels 0..{self.labels - 1}")
+        if self.favour and len(self.favour) != len(self.concepts):
+            raise ValueError(f"favour must have {len(self.concepts)} values, one for each concept")
 
 
 class WordNetwork(nn.Module):
@@ -58,6 +63,7 @@ class WordNetwork(nn.Module):
     """
 
     label_of: Tensor
+    favour: Tensor
 
     def __init__(self, config: WordConfig) -> None:
         super().__init__()
@@ -66,9 +72,11 @@ class WordNetwork(nn.Module):
         self.norm_tokens, self.norm_pooled = nn.LayerNorm(config.sound_dim), nn.LayerNorm(config.sound_dim)
         self.attend = nn.Sequential(nn.Linear(config.sound_dim, 64), nn.Tanh(), nn.Linear(64, 1))
         if config.concepts:
+            count = len(config.concepts)
             self.register_buffer("label_of", torch.tensor(config.concepts), persistent=False)
-            self.words = nn.Parameter(torch.randn(len(config.concepts), width))
-            self.choose = nn.Linear(2 * config.sound_dim, len(config.concepts))
+            self.register_buffer("favour", torch.tensor(config.favour or (0.0,) * count), persistent=False)
+            self.words = nn.Parameter(torch.randn(count, width))
+            self.choose = nn.Linear(2 * config.sound_dim, count)
         else:
             self.align = nn.Linear(2 * config.sound_dim, width)
         self.adapt = nn.Sequential(
@@ -93,12 +101,16 @@ class WordNetwork(nn.Module):
     def between_words(self, heard: Tensor, logits: Tensor | None) -> Tensor:
         """[B, n * W]: the words of the things that may have been heard, each with its share.
 
-        Labels that no picture shows take no part: what else it may have been decides.
+        Labels that no picture shows take no part: what else it may have been decides. Which of its label's things a
+        sound is, is learned; what it gains one of them the others lose, so that it never speaks against the ear.
         """
         if logits is None:
             raise ValueError("this adapter needs what the ear names")
-        names = logits.float().log_softmax(-1)[:, self.label_of]  # [B, concepts]
-        share = (self.config.sharpness * (names + self.choose(heard).tanh())).softmax(-1)
+        names = logits.float().log_softmax(-1)[:, self.label_of] + self.favour  # [B, concepts]
+        sharpness, same = self.config.sharpness, self.label_of[:, None] == self.label_of
+        chosen = sharpness * self.choose(heard).tanh()
+        chosen = chosen - chosen[:, None].masked_fill(~same, float("-inf")).logsumexp(-1)
+        share = (sharpness * names + chosen).softmax(-1)
         return share @ F.normalize(self.words, dim=-1)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -16,7 +18,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
 from studio.backbones._lora import fold
-from studio.backbones._memory import Residence, check_room, free_memory, plan_memory
+from studio.backbones._memory import Residence, check_room, free_memory, plan_memory, tiles_needed
 from studio.backbones._parts import digest_of, frozen, load_parts, read_json
 from studio.backbones._safety import SafetyChecker, checker_wanted
 from studio.backbones._variant import Variant
@@ -77,12 +79,11 @@ class LatentDiffusion(Backbone):
             frozen(part, torch.device("cpu") if plan.offload else choice.device, dtypes[name])
         if plan.slice_attention and hasattr(self.denoiser, "set_attention_slice"):
             self.denoiser.set_attention_slice("auto")
+        # Half a side is a quarter of the memory; a tile is whole latent pixels.
+        edge = max(64, self.defaults.native_size // 2) // self._downscale * self._downscale
+        self.vae.tile_sample_min_size, self.vae.tile_latent_min_size = edge, edge // self._downscale
         if plan.tile_vae:
             self.vae.enable_tiling()
-            # Half a side is a quarter of the memory; a tile is whole latent pixels.
-            edge = max(64, self.defaults.native_size // 2) // self._downscale * self._downscale
-            self.vae.tile_sample_min_size = edge
-            self.vae.tile_latent_min_size = edge // self._downscale
 
     @classmethod
     def load(cls, folder: Path, choice: DeviceChoice, variant: Variant | None = None) -> Self:
@@ -144,7 +145,8 @@ class LatentDiffusion(Backbone):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
         self.residence.bring(self.vae)
-        pixels = self.vae.decode(latents / self.vae.config["scaling_factor"] + self._shift, return_dict=False)[0]
+        with self._in_tiles_where_needed(latents):
+            pixels = self.vae.decode(latents / self.vae.config["scaling_factor"] + self._shift, return_dict=False)[0]
         if not torch.isfinite(pixels).all():
             raise HearsightError(
                 "The model computed a picture of invalid numbers. Try another seed or lower guidance; "
@@ -155,6 +157,30 @@ class LatentDiffusion(Backbone):
         if self._checker is not None:
             self._checker.check(pictures)
         return pictures
+
+    def notes_at(self, width: int, height: int) -> tuple[str, ...]:
+        if self.vae.use_tiling or not self._too_large(width * height):
+            return self.notes
+        return (*self.notes, f"Little memory is free for {width} x {height} px, so the picture is decoded in tiles.")
+
+    def _too_large(self, pixels: int) -> bool:
+        """Whether pictures beyond the native size, for which memory was planned, need more than is free just now."""
+        if pixels <= self.defaults.native_size**2:
+            return False
+        return tiles_needed(free_memory(self.choice.device), pixels, self.vae.config["block_out_channels"][0])
+
+    @contextmanager
+    def _in_tiles_where_needed(self, latents: Tensor) -> Iterator[None]:
+        """Decode a picture beyond the native size in tiles where memory is short; afterwards all is as before."""
+        height, width = latents.shape[-2:]
+        if self.vae.use_tiling or not self._too_large(len(latents) * height * width * self._downscale**2):
+            yield
+            return
+        self.vae.enable_tiling()
+        try:
+            yield
+        finally:
+            self.vae.disable_tiling()
 
     def scheduler(self) -> Any:
         """The folder's own scheduler class, made by its config (prediction type and noise schedule included)."""

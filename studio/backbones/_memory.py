@@ -86,6 +86,11 @@ def plan_memory(
     return MemoryPlan(not loaded, True, True, f"{figures}: {offload}attention in slices, decoding in tiles")
 
 
+def tiles_needed(free: int | None, pixels: int, vae_channels: int) -> bool:
+    """Whether decoding `pixels` at once would take more than the bytes that are free."""
+    return free is not None and free < DECODE_BYTES * vae_channels * pixels
+
+
 def check_room(needed: int, what: str) -> None:
     """Raise InputError when `needed` bytes of weights are more than the computer's free memory."""
     free = free_memory(torch.device("cpu"))

@@ -106,7 +106,9 @@ class ModelDefaults(Strict):
 
 
 class Backbone(ABC):
-    """A loaded model in eval mode, without gradients. Nothing that happens in a request may change it.
+    """A loaded model in eval mode, its weights frozen. Nothing that happens in a request may change it.
+
+    `encode_text` and `predict` let gradients through to what is learned outside of it (a word, an adapter's tokens).
 
     name: set by the registry (the pipeline class in model_index.json).  source: the folder it came from.
     dims, marks, defaults: see their classes.  choice: device, dtype and why.
@@ -143,6 +145,10 @@ class Backbone(ABC):
     @abstractmethod
     def modules(self) -> dict[str, nn.Module]:
         """The networks by component name, for training, for checks and for hooks."""
+
+    def notes_at(self, width: int, height: int) -> tuple[str, ...]:
+        """`notes`, and what is to be said of pictures of that size in pixels."""
+        return self.notes
 
     @property
     @abstractmethod

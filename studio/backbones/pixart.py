@@ -106,7 +106,6 @@ class PixArt(LatentDiffusion):
         read = self._text()[0](text.lower(), add_special_tokens=False, split_special_tokens=True)
         return cast(list[int], read.input_ids)
 
-    @torch.no_grad()
     def encode_text(self, ids: Tensor) -> TextStates:
         _, encoder = self._text()
         self.residence.bring(encoder)
@@ -115,7 +114,6 @@ class PixArt(LatentDiffusion):
         states = encoder(ids, attention_mask=mask.long()).last_hidden_state
         return TextStates(states.float(), mask=mask)
 
-    @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, states: TextStates) -> Tensor:
         self.residence.bring(self.transformer)
         dtype, count = self.choice.dtype, len(latents)

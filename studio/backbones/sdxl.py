@@ -100,7 +100,6 @@ class StableDiffusionXL(LatentDiffusion):
     def token_ids(self, text: str) -> list[int]:
         return cast(list[int], self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
-    @torch.no_grad()
     def encode_text(self, ids: Tensor) -> TextStates:
         ids = ids.to(self.choice.device)
         ended = (ids == self.marks.end).cumsum(1) - (ids == self.marks.end).long() > 0  # behind the first end mark
@@ -119,7 +118,6 @@ class StableDiffusionXL(LatentDiffusion):
             pooled = pooled.masked_fill(empty[:, None], 0.0)
         return TextStates(tokens, pooled)
 
-    @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, states: TextStates) -> Tensor:
         self.residence.bring(self.unet)
         if states.pooled is None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import torch
-
 # The modules themselves and not `diffusers`: the package's front door imports every pipeline it knows.
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -75,12 +73,10 @@ class StableDiffusion(LatentDiffusion):
         # split_special_tokens: a prompt that spells out an end mark gets letters, not the mark.
         return cast(list[int], self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
-    @torch.no_grad()
     def encode_text(self, ids: Tensor) -> TextStates:
         self.residence.bring(self.text_encoder)
         return TextStates(self.text_encoder(ids.to(self.choice.device)).last_hidden_state)
 
-    @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, states: TextStates) -> Tensor:
         self.residence.bring(self.unet)
         dtype = self.choice.dtype

@@ -11,7 +11,7 @@ from studio.errors import InputError
 from studio.recipe import MAX_TRACKS, Recipe, Track
 
 if TYPE_CHECKING:
-    from studio.engine import Engine
+    from studio.sound.clip import Clip
 
 EACH = ("--gain", "--pan", "--room", "--start", "--duration")
 
@@ -29,9 +29,16 @@ DETAILS = (
 )
 
 
-def add_tracks(parser: argparse.ArgumentParser) -> None:
-    """Add the sounds and everything of the desk; `scene_from` reads them."""
-    add_sounds(parser)
+def add_tracks(parser: argparse.ArgumentParser, word: bool = False) -> None:
+    """Add the sounds and everything of the desk; `scene_from` reads them.
+
+    word: whether a refined word may stand in their place.
+    """
+    add_sounds(parser, optional=word)
+    if word:
+        parser.add_argument(
+            "--word", metavar="FILE.json", help="draw with a word that hearsight refine wrote, in place of sounds"
+        )
     add_settings(parser, *EACH, several=True)
     add_settings(parser, "--join")
     add_settings(parser, "--weights", several=True)
@@ -39,12 +46,21 @@ def add_tracks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-sound", metavar="OUT.wav", help="also write the joined sound, all together")
 
 
-def add_sounds(parser: argparse.ArgumentParser) -> None:
+def add_save_heard(parser: argparse.ArgumentParser) -> None:
+    """Add --save-heard; `heard_targets` reads it."""
+    parser.add_argument(
+        "--save-heard",
+        metavar="OUT.wav",
+        help="also write the samples that the ear gets, each sound alone: of several OUT-1.wav, OUT-2.wav, ...",
+    )
+
+
+def add_sounds(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """Add the sounds themselves."""
     parser.add_argument(
         "sounds",
         metavar="SOUND",
-        nargs="+",
+        nargs="*" if optional else "+",
         help=f"a sound file, or a video file with sound; up to {MAX_TRACKS} are joined",
     )
 
@@ -55,6 +71,10 @@ def scene_from(arguments: argparse.Namespace) -> Recipe:
     Raises InputError for a wrong number of values, before a sound is read.
     """
     sounds: list[str] = arguments.sounds
+    if getattr(arguments, "word", None) is not None:
+        return _with_word(arguments)
+    if not sounds:
+        raise InputError("No sound is named: give a sound file, or a refined word with --word.")
     if len(sounds) > MAX_TRACKS:
         raise InputError(f"At most {MAX_TRACKS} sounds can be joined, but {len(sounds)} were given: choose fewer.")
     weights = _weights(arguments.weights, arguments.join, len(sounds))
@@ -71,30 +91,68 @@ def scene_from(arguments: argparse.Namespace) -> Recipe:
     return recipe.replace(tracks=match_loudness(recipe.tracks))
 
 
+def _with_word(arguments: argparse.Namespace) -> Recipe:
+    """The recipe of a command that has a word and no sounds. Raises InputError for what only sounds can have."""
+    desk = [*(flag.removeprefix("--") for flag in EACH), "join", "weights", "match", "save_sound"]
+    if arguments.sounds or any(getattr(arguments, name) not in (None, False) for name in desk):
+        raise InputError("--word stands in place of the sounds: leave out the sounds and what is done to them.")
+    path = Path(arguments.word).expanduser()
+    try:
+        saved = Recipe.from_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"The word {arguments.word!r} cannot be read ({error.strerror}): check the path.") from None
+    if saved.word is None:
+        raise InputError(f"The file {arguments.word!r} carries no word: make one with hearsight refine.")
+    recipe = recipe_from(arguments, saved.tracks)
+    kept = {name: getattr(saved, name) for name in ("word", "shares", "model_sha256", "versions")}
+    for name in ("model", "adapter"):
+        kept[name] = getattr(arguments, name) or getattr(saved, name)
+    return recipe.replace(**kept)
+
+
 def sound_target(arguments: argparse.Namespace) -> Path | None:
     """Where --save-sound goes. Raises InputError, before any work is done, when it cannot be written there."""
     if arguments.save_sound is None:
         return None
     target = Path(arguments.save_sound).expanduser()
+    _check_wav(target, arguments.sounds)
+    return target
+
+
+def heard_targets(arguments: argparse.Namespace) -> list[Path]:
+    """Where --save-heard goes, one file for each sound; empty when it was not given. Errors as `sound_target`."""
+    if arguments.save_heard is None:
+        return []
+    target = Path(arguments.save_heard).expanduser()
+    count = len(arguments.sounds)
+    targets = [target.with_name(f"{target.stem}-{number}{target.suffix}") for number in range(1, count + 1)]
+    targets = targets if count > 1 else [target]
+    for one in targets:
+        _check_wav(one, arguments.sounds)
+        if arguments.save_sound is not None and one == Path(arguments.save_sound).expanduser():
+            raise InputError(f"--save-sound and --save-heard both write {str(one)!r}: give one of them another name.")
+    return targets
+
+
+def _check_wav(target: Path, sounds: list[str]) -> None:
     if target.suffix.lower() != ".wav":
-        raise InputError(f"The sound is written as WAV, but {arguments.save_sound!r} does not end in .wav.")
+        raise InputError(f"The sound is written as WAV, but {str(target)!r} does not end in .wav.")
     try:
         if target.is_dir():
             raise InputError(f"{str(target)!r} is a folder, but a sound is to be written there: give a file name.")
-        if any(Path(sound).exists() and target.exists() and target.samefile(sound) for sound in arguments.sounds):
+        if any(Path(sound).exists() and target.exists() and target.samefile(sound) for sound in sounds):
             raise InputError(f"{str(target)!r} is one of the sounds itself: give the new one another name.")
         check_folder(target.parent)
     except OSError as error:
         raise InputError(f"The sound cannot be written to {str(target)!r} ({error.strerror}).") from None
-    return target
 
 
-def save_sound(engine: Engine, recipe: Recipe, target: Path) -> None:
-    """Write the joined sound, as floats: nothing is rounded, and what stands beyond full scale stays."""
+def save_sound(clip: Clip, target: Path) -> None:
+    """Write a sound, as floats: nothing is rounded, and what stands beyond full scale stays."""
     from studio.sound.write import write_wav
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_wav(engine.scene(recipe), target, subtype="FLOAT")
+    write_wav(clip, target, subtype="FLOAT")
 
 
 def _one_each(arguments: argparse.Namespace, flag: str) -> list[object]:

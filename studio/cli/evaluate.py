@@ -16,7 +16,8 @@ COUNTS = {
     "per_class": "recordings of each sound that are drawn, at most",
     "recordings": "recordings that go through each disturbance, at most",
     "volume_per_class": "recordings of each sound that are drawn at four levels, at most",
-    "couples": "pairs of sounds that are mixed, morphed and compared, at most",
+    "couples": "pairs of sounds that are mixed, morphed, placed and compared, at most",
+    "known_couples": "pairs of sounds that are placed, of those that the ear names rightly, at most",
     "nouns": "nouns that are drawn with each word of light, time and colour, at most",
     "photos": "held-out photos whose nearest training photo gives the scale for copies, at most",
     "edits": "held-out photos that are edited with a sound by every method, at most",
@@ -39,7 +40,8 @@ class Evaluate(Command):
         "  copies       whether pictures repeat training photos; nearest.jpg\n"
         "  volume       whether a louder sound shows more; volume.jpg\n"
         "  mix          whether two sounds both show, and the louder one more; mix.jpg\n"
-        "  placement    whether sounds that are panned apart show each in its half; placement.jpg\n"
+        "  placement    whether sounds that are panned apart show each in its half, of any recordings and of those\n"
+        "               that the ear names rightly; placement.jpg, placement-known.jpg\n"
         "  morph        whether a morph goes evenly from one sound to the other; morph.jpg\n"
         "  variety      how far two recordings of one sound differ in their pictures\n"
         "  control      whether words of light, time and colour do what they say; control.jpg\n"

@@ -49,6 +49,7 @@ class Generate(Command):
         hearsight generate rain.ogg bells.ogg -o between.png --join morph --weights 0.3
         hearsight generate rain.ogg -o rain.png --model ~/models/stable-diffusion-v1-5
         hearsight generate rain.ogg -o rain.png --adapter concepts --concepts "rain:0.7, city street:0.3"
+        hearsight generate --word my-rain.json -o rain.png --prompt "a painting of A*"
         hearsight generate sea.ogg birds.ogg bells.ogg -o day.png --join sequence --duration 4
     """
 
@@ -56,7 +57,7 @@ class Generate(Command):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """The sounds, the output, and everything that a recipe can set."""
         parser.add_argument("-o", "--output", metavar="OUT.png", required=True, help="where the picture goes")
-        add_tracks(parser)
+        add_tracks(parser, word=True)
         add_settings(parser, *PICTURE)
         add_template(parser)
         add_size(parser)
@@ -77,10 +78,10 @@ class Generate(Command):
             engine = Engine(arguments.device)
             result = draw(engine, recipe.replace(preview_every=0), bar)
         if target is not None:
-            save_sound(engine, recipe, target)
+            save_sound(engine.scene(recipe), target)
         for image, one, file in zip(result.images, result.recipes, files, strict=True):
             save_png(image, one, file)
-        heard = best(result.heard)
+        heard = best(result.heard) or "nothing, the word was carried"
         seconds = result.timings["total"]
         print(f"Heard: {heard}. Seed {result.seeds[0]}, {seconds:.1f} s.", file=sys.stderr)
         if len(recipe.tracks) > 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from studio.cli import COMMANDS
 from studio.cli._options import add_device
 from studio.cli._progress import progress
-from studio.cli._tracks import DETAILS, add_tracks, save_sound, scene_from, sound_target
+from studio.cli._tracks import DETAILS, add_save_heard, add_tracks, heard_targets, save_sound, scene_from, sound_target
 from studio.cli.base import Command
 from studio.cli.generate import in_words
 from studio.result import Heard, HeardScene
@@ -33,7 +33,9 @@ class Hear(Command):
         "seconds is the length of the whole sound, window the part that was heard, lufs its loudness\n"
         "(ITU-R BS.1770), null when it is too soft to be measured; for one sound also pitch_hz, note and tempo_bpm,\n"
         "null where there is none. Of several sounds these are the joined one's, and\n"
-        '"tracks" lists the same for each sound alone, with its "name"; one that is silent has null for all of it.\n\n'
+        '"tracks" lists the same for each sound alone, with its "name"; one that is silent has null for all of it.\n'
+        "--save-sound writes the joined sound; --save-heard what the ear really gets: each sound alone, its part in\n"
+        "its room with its gain and place, as one channel at the ear's own rate; nothing for a silent one.\n\n"
         + DETAILS
     )
     examples = """
@@ -41,19 +43,21 @@ class Hear(Command):
         hearsight hear rain.ogg --json
         hearsight hear concert.mp3 --start 60 --duration 5
         hearsight hear rain.ogg bells.ogg --room dry church --match --save-sound both.wav
+        hearsight hear rain.ogg bells.ogg --pan -0.5 0.5 --save-heard heard.wav
     """
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """The sounds, the desk, and the form of the answer."""
         add_tracks(parser)
+        add_save_heard(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object with every label")
         add_device(parser)
 
     @classmethod
     def run(cls, arguments: argparse.Namespace) -> int:
         """Listen and print."""
-        target = sound_target(arguments)
+        target, alone = sound_target(arguments), heard_targets(arguments)
         recipe = scene_from(arguments)
         with progress("listening"):
             from studio.engine import Engine
@@ -61,7 +65,10 @@ class Hear(Command):
             engine = Engine(arguments.device)
             heard = engine.hear_scene(recipe)
         if target is not None:
-            save_sound(engine, recipe, target)
+            save_sound(engine.scene(recipe), target)
+        for clip, file in zip(engine.as_heard(recipe) if alone else (), alone, strict=True):
+            if clip is not None:
+                save_sound(clip, file)
         names = [track.name for track in recipe.tracks]
         if len(names) == 1:
             from studio.sound.character import character

@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.cli import COMMANDS
 from studio.cli.base import Command
 from studio.errors import InputError
-from studio.training import ADAPTER_KINDS, MODELS
+from studio.training import ADAPTER_KINDS, EMBEDDED_KINDS, MODELS
 
 WISHES = ("minutes", "steps", "batch_size", "accumulate", "learning_rate")
 
@@ -22,6 +22,9 @@ class Train(Command):
     details = (
         "models, in the order in which they need each other:\n"
         + "\n".join(f"  {name:<13} {what}" for name, what in MODELS.items())
+        + "\n\nAn adapter also trains on a folder of pairs, sounds/NAME.ogg and images/NAME.png, with labels.json\n"
+        'and captions.json ({"NAME": "rain"}) beside them or not, for any image model (--model) and ear (--ear):\n'
+        + "\n".join(f"  {name:<13} {what}" for name, what in ADAPTER_KINDS.items())
         + "\n\nA run stops at any moment (Ctrl+C) and goes on with the same command. Its folder holds the options,\n"
         "the statistics, samples and the last checkpoint; the finished model is in its subfolder export/.\n\n"
         "Several GPUs: accelerate launch --num_processes 2 .venv/bin/hearsight train ...\n"
@@ -34,6 +37,8 @@ class Train(Command):
         hearsight train ear --data sounds-and-photos --runs runs
         hearsight train adapter --data sounds-and-photos --init assets/adapters/word --minutes 5
         hearsight train adapter --kind gated --data sounds-and-photos
+        hearsight train adapter --kind word --data pairs --model ~/models/sd-1.5 --ear clap
+        hearsight train adapter --kind context --data pairs --model ~/models/PixArt-XL-2-512x512 --steps 20000
     """
 
     @classmethod
@@ -42,8 +47,15 @@ class Train(Command):
         parser.add_argument(
             "--kind",
             choices=list(ADAPTER_KINDS),
-            help="of the adapter: word (A*, the default) or gated (tokens beside the text)",
+            help=f"of the adapter: {', '.join(ADAPTER_KINDS)}; default: word",
         )
+        parser.add_argument(
+            "--model", dest="image_model", metavar="NAME", help="pairs only: the image model; default: pocket"
+        )
+        parser.add_argument(
+            "--ear", metavar="NAME", help="pairs only: what listens; default: the kind's published one"
+        )
+        parser.add_argument("--vectors", type=int, default=1, help="pairs only: vectors of a word (default: 1)")
         parser.add_argument("--data", type=Path, required=True, help="the data folder; the README describes its form")
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
         parser.add_argument("--minutes", type=float, help="training time; the default is the model's own")
@@ -51,9 +63,16 @@ class Train(Command):
         parser.add_argument("--batch-size", type=int, help="samples a step; the default is the model's own")
         parser.add_argument("--accumulate", type=int, help="batches that make up one step (default: 1)")
         parser.add_argument("--learning-rate", type=float, help="its peak; the default is the model's own")
-        parser.add_argument("--size", type=int, default=128, help="picture size in px for pocket-image and adapter")
+        parser.add_argument("--size", type=int, help="picture size in px; default: 128, with --model its own")
         start = "a finished model of the same kind to start from; for pocket-fast the image model that it learns from"
         parser.add_argument("--init", type=Path, help=start)
+        parser.add_argument(
+            "--favour",
+            nargs="+",
+            default=(),
+            metavar="NAME",
+            help="photos that make up half of what pocket-image sees",
+        )
         parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
         parser.add_argument("--seed", type=int, default=0, help="another seed, another run")
 
@@ -63,23 +82,73 @@ class Train(Command):
             raise InputError(
                 f"The data folder {arguments.data} is not there. Give a folder as the README describes it."
             )
-        if not 32 <= arguments.size <= 1024 or arguments.size % 32:
-            raise InputError(f"--size must be a multiple of 32 from 32 to 1024 px but is {arguments.size}.")
+        size: int | None = arguments.size
+        if size is not None and (not 32 <= size <= 1024 or size % 32):
+            raise InputError(f"--size must be a multiple of 32 from 32 to 1024 px but is {size}.")
         if arguments.init is not None and not arguments.init.is_dir():
             raise InputError(f"--init {arguments.init} is not a folder. Give the folder of a finished model.")
         if arguments.kind is not None and arguments.model != "adapter":
             raise InputError(f"--kind is for adapters only, and {arguments.model} is none: leave it out.")
-        name = ADAPTER_KINDS[arguments.kind or "word"] if arguments.model == "adapter" else arguments.model
+        if arguments.favour and arguments.model != "pocket-image":
+            raise InputError(f"--favour is for pocket-image only; {arguments.model} draws evenly: leave it out.")
+        asked = arguments.image_model or arguments.ear or arguments.vectors != 1
+        if asked and arguments.model != "adapter":
+            raise InputError(
+                f"--model, --ear and --vectors are for adapters only, and {arguments.model} is none: leave them out."
+            )
+        if not 1 <= arguments.vectors <= 16:
+            raise InputError(f"--vectors must be from 1 to 16 but is {arguments.vectors}.")
+        kind = arguments.kind or "word"
+        on_pairs = arguments.model == "adapter" and _on_pairs(arguments, kind)
+        name = arguments.model if arguments.model != "adapter" else f"adapter {kind}"
+        wishes = {name: getattr(arguments, name) for name in WISHES}
+        changes = {name: value for name, value in wishes.items() if value is not None} | {"seed": arguments.seed}
         from studio.device import pick_device
-        from studio.training.recipes import Work, run_training
 
         device = pick_device(arguments.device)
         print(f"{name} on {device.device}: {device.reason}", file=sys.stderr)
-        wishes = {name: getattr(arguments, name) for name in WISHES}
-        changes = {name: value for name, value in wishes.items() if value is not None}
-        work = Work(arguments.data, arguments.runs, str(device.device), arguments.size, arguments.init)
-        scores = run_training(name, work, seed=arguments.seed, **changes)
+        if on_pairs:
+            from studio.training.pair_recipes import PairWork, train_on_pairs
+
+            image_model = arguments.image_model or "pocket"
+            pairs = PairWork(
+                arguments.data, arguments.runs, image_model, arguments.ear, arguments.device, size, arguments.vectors,
+                arguments.init,
+            )  # fmt: skip
+            folder = pairs.folder(kind)
+            scores = train_on_pairs(kind, pairs, **changes)
+        else:
+            from studio.training.recipes import Work, run_training
+
+            recipe = EMBEDDED_KINDS[kind] if arguments.model == "adapter" else arguments.model
+            work = Work(
+                arguments.data,
+                arguments.runs,
+                str(device.device),
+                size or 128,
+                arguments.init,
+                tuple(arguments.favour),
+            )
+            folder = work.folder(recipe)
+            scores = run_training(recipe, work, **changes)
         for score, value in scores.items():
             print(f"{score}: {value:.4f}")
-        print(f"The model is in {work.folder(name) / 'export'}")
+        print(f"The model is in {folder / 'export'}")
         return 0
+
+
+def _on_pairs(arguments: argparse.Namespace, kind: str) -> bool:
+    """Whether the data is a folder of pairs. Raises InputError for what only such a folder can be asked."""
+    if (arguments.data / "images").is_dir():
+        return True
+    if not (arguments.data / "sounds").is_dir() or arguments.image_model or arguments.ear or arguments.vectors != 1:
+        raise InputError(
+            f"The folder {arguments.data.name!r} holds no pairs: put sounds into its folder 'sounds' and pictures of "
+            "the same names into 'images'."
+        )
+    if kind not in EMBEDDED_KINDS:
+        raise InputError(
+            f"An adapter {kind!r} trains on a folder of pairs (sounds/NAME.ogg, images/NAME.png), which "
+            f"{arguments.data.name!r} is not."
+        )
+    return False

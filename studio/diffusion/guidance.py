@@ -36,11 +36,6 @@ class Guidance:
             return TextStates.cat([silent, positive] if self.scale == 1 else [negative, silent, positive])
         return positive if self.scale == 1 else TextStates.cat([negative, positive])
 
-    @property
-    def rows(self) -> int:
-        """R, the rows of that batch."""
-        return 1 + (self.scale != 1) + (self.sound != 1)
-
     def combine(self, prediction: Tensor) -> Tensor:
         """Predictions [R, C, h, w] of that batch -> the guided prediction [1, C, h, w]."""
         if self.sound != 1 and self.scale == 1:

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -161,4 +161,10 @@ def _step(moment: Moment, extensions: Sequence[Extension]) -> None:
 
 def _noise_source(scheduler: Any, generator: torch.Generator) -> dict[str, torch.Generator]:
     """The generator argument for those schedulers that draw noise; left to themselves they use torch's global one."""
-    return {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    return {"generator": generator} if _draws_noise(type(scheduler)) else {}
+
+
+@cache
+def _draws_noise(kind: type[Any]) -> bool:
+    """Looked up once a class and not in every step, of which it would be a sixth."""
+    return "generator" in inspect.signature(kind.step).parameters  # type: ignore[attr-defined]

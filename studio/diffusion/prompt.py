@@ -171,6 +171,21 @@ def embed(backbone: Backbone, prompts: Sequence[str], word: Tensor) -> TextState
     return states.replace(tokens=weigh(states.tokens, weights))
 
 
+def embed_each(backbone: Backbone, prompt: str, words: Tensor) -> TextStates:
+    """One prompt with B different words, float32 [B, n, D] -> B rows of states, with gradients to the words.
+
+    A weight in the prompt is not applied. Raises InputError as `embed` does.
+    """
+    tokens, device = tokenise(prompt, backbone, words.shape[1]), backbone.choice.device
+    count, each = len(words), len(tokens.word_positions)
+    rows = torch.arange(count, device=device).repeat_interleave(each)
+    positions = torch.tensor(tokens.word_positions, dtype=torch.int64, device=device).repeat(count)
+    vectors = words.repeat(1, each // max(1, words.shape[1]), 1).flatten(0, 1)
+    ids = torch.tensor(tokens.ids, device=device).expand(count, -1)
+    with backbone.lock, word_in_every_place(backbone, rows, positions, vectors.to(device)):
+        return backbone.encode_text(ids)
+
+
 def weigh(states: Tensor, weights: Tensor) -> Tensor:
     """Scale text states [B, L, E] by weights [B, L], keeping each prompt's mean magnitude.
 

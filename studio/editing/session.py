@@ -12,8 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from studio.backbones.base import Backbone, ModelDefaults, TextStates
-from studio.diffusion.company import Company, keeps_bits
-from studio.diffusion.guidance import Guidance
+from studio.diffusion.company import Company
 from studio.diffusion.inversion import FIRST_GUESSES, Undone, ddim_scheduler, groups
 from studio.diffusion.loop import Moment, denoise
 from studio.diffusion.prompt import embed, has_word
@@ -168,11 +167,7 @@ class Session:
             self._latents = self._read_already.trajectory[-1:].to(self._latents)
         self._evaluations = 0
         # Whatever can be refused is refused before seconds are spent on reading.
-        scheduler = ddim_scheduler(backbone, self._steps)
-        # Painted beside the first picture the check costs a row more in each call, and alone as many calls again.
-        self._beside = self._to_check and keeps_bits(
-            backbone, self._latents, self._states, scheduler.timesteps[0], self._rows()
-        )
+        ddim_scheduler(backbone, self._steps)
 
     @property
     def to_read(self) -> int:
@@ -182,15 +177,7 @@ class Session:
         known = self._source
         if self._origin is not None:
             return self._steps if known is None else 0
-        inverting = 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
-        return inverting + (self._steps if self._to_check and not self._beside else 0)
-
-    @property
-    def _to_check(self) -> bool:
-        """Whether the photo is still to be painted once more, to say how well it comes back."""
-        if not (self._opened.kind.reads and self._opened.edit.check) or self._origin is not None:
-            return False
-        return self._source is None or self._source.reconstruction is None
+        return 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
 
     def read(self) -> Iterator[Tensor]:
         """Read the photo, or remember it: latents [1, C, h, w] to show after each of `to_read` evaluations."""
@@ -206,15 +193,7 @@ class Session:
                     yield item.latents[0]
                 else:
                     self._source = item
-        source = self._read_already
-        if self._to_check and not self._beside:
-            again = source.trajectory[:1].to(self._latents)
-            for moment in self._denoise(again, self._states, self._states, 1.0, torch.Generator()):
-                self._evaluations += 1
-                again = moment.latents
-                yield moment.denoised
-            source = self._source = replace(source, reconstruction=again.cpu().contiguous())
-        self._sources.put(self._key, source)
+        self._sources.put(self._key, self._read_already)
 
     def _replay(self, origin: Recipe) -> Iterator[Tensor]:
         """Draw a picture of ours once more: it is its own reconstruction, if nobody has changed it since."""
@@ -268,7 +247,8 @@ class Session:
             extensions.append(KeepOutside(lambda step: editor.outside(job, step), lambda _: area, job.photo))
         scale, sound = self._guided()
         company = None
-        if self._beside and self._to_check:
+        if self._opened.kind.reads and edit.check and self._origin is None:
+            # With every picture, also when it is known how the photo comes back: the same recipe, the same bytes.
             again = job.read.trajectory[:1].to(self._latents)
             company = Company(again, self._states, ddim_scheduler(self._backbone, self._steps))
         scheduler = None
@@ -301,18 +281,12 @@ class Session:
             return scale * self._degree, 1.0
         return scale, self._degree
 
-    def _rows(self) -> int:
-        """Rows of the U-Net's batch while a picture is painted."""
-        scale, sound = self._guided()
-        return Guidance(1.0 if self._backbone.embeds_guidance else scale, sound).rows
-
     def _checked(self, moments: Iterator[Moment], company: Company) -> Iterator[Moment]:
-        """A picture's moments; after the last one the photo has come back beside it, and that is kept."""
+        """A picture's moments; after the last one the photo has come back beside it."""
         for moment in moments:
             self._evaluations += 1
             yield moment
-        source = self._source = replace(self._read_already, reconstruction=company.latents.cpu().contiguous())
-        self._sources.put(self._key, source)
+        self._source = replace(self._read_already, reconstruction=company.latents)
 
     def finish(self, painted: Image.Image) -> Image.Image:
         """The picture as it is shown: under a mask, what is outside is the photo itself, pixel by pixel."""

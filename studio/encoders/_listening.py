@@ -1,4 +1,4 @@
-"""What the ears have in common: from a clip to samples at their rate, and from single clips to one SoundEmbedding.
+"""What the ears have in common: parts of samples, and from single clips to one SoundEmbedding.
 
 Letters: N samples, T tokens, D width, L labels, F frames.
 """
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from studio.encoders.base import SoundEmbedding
 from studio.sound.clip import Clip
-from studio.sound.resample import resample
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,6 @@ class Part:
     mask: Tensor
     pooled: Tensor
     logits: Tensor | None = None
-
-
-def samples_at(clip: Clip, rate: int) -> Tensor:
-    """A clip as a network hears it: the mean of its channels at `rate` Hz, float32 [N]. A copy: a clip is
-    read-only.
-    """
-    return torch.tensor(resample(clip.mono(), rate).samples[0])
 
 
 def repeated(samples: Tensor, length: int) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from studio.encoders import ENCODERS
 from studio.encoders._library import load_pretrained
-from studio.encoders._listening import Part, embed_each, frames_of, in_parts, samples_at, samples_of
+from studio.encoders._listening import Part, embed_each, frames_of, in_parts, samples_of
 from studio.encoders._weights import Published, weights_folder
 from studio.encoders.base import Encoder, SoundEmbedding
 from studio.sound.clip import Clip
@@ -71,7 +71,7 @@ class AstEar(nn.Module, Encoder):
 
     def _listen(self, clip: Clip) -> Part:
         window = samples_of(self.model.config.max_length)
-        parts = [self._part(samples) for samples in in_parts(samples_at(clip, self.sample_rate), window)]
+        parts = [self._part(samples) for samples in in_parts(self.waveform(clip), window)]
         return Part(
             torch.cat([part.tokens for part in parts]),
             torch.cat([part.mask for part in parts]),

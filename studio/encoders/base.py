@@ -13,6 +13,7 @@ from torch import Tensor
 
 from studio.encoders._weights import Published
 from studio.sound.clip import Clip
+from studio.sound.resample import resample
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,13 @@ class Encoder(ABC):
     @abstractmethod
     def encode(self, clips: Sequence[Clip]) -> SoundEmbedding:
         """Listen to B clips of any rate, length and number of channels. A clip alone and in a batch: the same."""
+
+    def waveform(self, clip: Clip) -> Tensor:
+        """A clip as the network gets it: the mean of its channels at `sample_rate`, float32 [N].
+
+        Listening to these samples is listening to the clip. A copy, because a clip is read-only.
+        """
+        return torch.tensor(resample(clip.mono(), self.sample_rate).samples[0])
 
     def probabilities(self, embedding: SoundEmbedding) -> Tensor:
         """How sure the ear is of each label: float32 [B, L] in 0..1. An ear without labels gives [B, 0]."""

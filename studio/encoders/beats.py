@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.encoders import ENCODERS
-from studio.encoders._listening import Part, embed_each, in_parts, kaldi_fbank, repeated, samples_at
+from studio.encoders._listening import Part, embed_each, in_parts, kaldi_fbank, repeated
 from studio.encoders._weights import (
     Published,
     fit,
@@ -230,7 +230,7 @@ class BeatsEar(nn.Module, Encoder):
         device = self.network.layer_norm.weight.device
         shortest = 400 + 160 * (self.config.input_patch_size - 1)
         heard = []
-        for part in in_parts(samples_at(clip, self.sample_rate), LONGEST):
+        for part in in_parts(self.waveform(clip), LONGEST):
             fbank = kaldi_fbank(repeated(part, shortest) * 2**15, window="povey")
             heard.append(self.network(((fbank - MEAN) / (2 * DEVIATION))[None].to(device))[0])
         tokens = torch.cat(heard)

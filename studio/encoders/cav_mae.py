@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.encoders import ENCODERS
-from studio.encoders._listening import Part, embed_each, frames_of, in_parts, kaldi_fbank, samples_at, samples_of
+from studio.encoders._listening import Part, embed_each, frames_of, in_parts, kaldi_fbank, samples_of
 from studio.encoders._weights import (
     Published,
     fit,
@@ -173,7 +173,7 @@ class CavMaeEar(nn.Module, Encoder):
 
     def _listen(self, clip: Clip) -> Part:
         window = samples_of(self.config.frames)
-        parts = [self._part(samples) for samples in in_parts(samples_at(clip, self.sample_rate), window)]
+        parts = [self._part(samples) for samples in in_parts(self.waveform(clip), window)]
         return Part(
             torch.cat([part.tokens for part in parts]),
             torch.cat([part.mask for part in parts]),

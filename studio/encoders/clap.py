@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from studio.encoders import ENCODERS
 from studio.encoders._library import load_pretrained, no_progress_bar
-from studio.encoders._listening import Part, embed_each, in_parts, samples_at
+from studio.encoders._listening import Part, embed_each, in_parts
 from studio.encoders._weights import Published, weights_folder
 from studio.encoders.base import Encoder, SoundEmbedding, TextAligned
 from studio.errors import InputError
@@ -105,7 +105,7 @@ class ClapEar(nn.Module, Encoder, TextAligned):
 
     def _listen(self, clip: Clip) -> Part:
         window = int(self.features.nb_max_samples)
-        parts = [self._part(samples, window) for samples in in_parts(samples_at(clip, self.sample_rate), window)]
+        parts = [self._part(samples, window) for samples in in_parts(self.waveform(clip), window)]
         return Part(
             torch.cat([part.tokens for part in parts]),
             torch.cat([part.mask for part in parts]),

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.encoders import ENCODERS
-from studio.encoders._listening import Part, embed_each, in_parts, repeated, samples_at
+from studio.encoders._listening import Part, embed_each, in_parts, repeated
 from studio.encoders._weights import (
     Published,
     fit,
@@ -191,7 +191,7 @@ class Clap2022Ear(nn.Module, Encoder):
 
     def _listen(self, clip: Clip) -> Part:
         window, device = self.config.seconds * self.sample_rate, self.network.base.fc1.weight.device
-        parts = in_parts(samples_at(clip, self.sample_rate), window)
+        parts = in_parts(self.waveform(clip), window)
         heard = torch.cat([self.network(repeated(part, window)[None].to(device)) for part in parts])
         pooled = F.normalize(heard.mean(0), dim=-1)
         return Part(pooled[None], torch.ones(1, dtype=torch.bool, device=device), pooled)

@@ -23,7 +23,6 @@ from studio.encoders.base import Encoder, SoundEmbedding
 from studio.errors import InputError
 from studio.paths import assets_folder
 from studio.sound.clip import Clip
-from studio.sound.resample import resample
 
 SHORTEST = 1.0  # seconds; shorter sounds are repeated up to this length, so that the network always sees some frames
 
@@ -185,8 +184,8 @@ class PocketEar(nn.Module, Encoder):
         save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
 
     def waveform(self, clip: Clip) -> Tensor:
-        """A clip as the ear hears it: mono at `sample_rate`, at least one second long, float32 [N]."""
-        samples = torch.tensor(resample(clip.mono(), self.sample_rate).samples[0])  # a copy: a clip is read-only
+        """As every ear's, and a sound shorter than a second played again and again for one second."""
+        samples = super().waveform(clip)
         shortest = int(SHORTEST * self.sample_rate)
         if len(samples) < shortest:
             samples = samples.repeat(-(-shortest // len(samples)))[:shortest]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,13 +13,15 @@ from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Job
 from studio.evaluation.classifier import PictureClassifier
 from studio.evaluation.joins import SHOWN_FIRST, couples, equally_loud
-from studio.evaluation.scores import Findings, Score
+from studio.evaluation.scores import Findings, Score, spread
 from studio.evaluation.sheets import captioned_sheet
 from studio.recipe import Recipe, Track
 from studio.sound.clip import Clip
 
 APART = (-0.8, 0.8)
 MIDDLE = (0.0, 0.0)
+PHOTO_PAIRS = 4  # of each couple, drawn at random: they cost nothing, and are what pictures are compared with
+PER_SOUND = 4  # recordings that the ear names rightly, so that no sound counts for most of the pairs
 
 
 @dataclass(frozen=True)
@@ -90,64 +92,125 @@ def photo_pair(bench: Bench, wanted: tuple[list[str], list[str]], seed: int) -> 
 
 def draw_placed(bench: Bench, clips: list[Clip], seed: int, pans: tuple[float, float]) -> Image.Image:
     """The picture of two sounds mixed with these pans. Raises InputError as the engine does."""
-    recipe = Recipe(tracks=tuple(Track(pan=pan) for pan in pans), seed=seed, preview_every=0)
+    tracks = tuple(Track(pan=pan) for pan in pans)
+    recipe = Recipe(model=bench.model, adapter=bench.adapters[0], tracks=tracks, seed=seed, preview_every=0)
     return bench.engine.run(recipe, clips).images[0]
 
 
-@METRICS.register("placement")
-def placement(bench: Bench) -> Findings:
-    """Two sounds at equal loudness, panned apart and both in the middle, same seed; and real photos put together.
+def heard_rightly(bench: Bench, job: Job) -> bool:
+    """Whether the ear's first name for a recording, as it is, is the right one."""
+    heard = bench.hear(job.row)
+    return heard is not None and heard[0][0] == job.name
 
-    placement.jpg: pairs of pictures, apart and in the middle; + stands before what was found in its half.
+
+def known_couples(bench: Bench) -> list[tuple[Job, Job]]:
+    """Pairs as in `couples`, but of recordings that the ear names rightly, at most four of each sound.
+
+    What is wrong in their pictures is not the ear's mistake: what is left is whether things are in their places.
     """
-    apart: list[Places] = []
-    middle: list[Places] = []
-    real: list[Places] = []
-    found: dict[str, list[bool]] = {}
-    shown: list[tuple[str, Image.Image]] = []
-    for couple in tqdm(couples(bench), desc="placements", unit="pair"):
+    of_sound: dict[str, list[int]] = {}
+    for row in bench.one_piece_each():
+        rows = of_sound.setdefault(bench.sound_name(row), [])
+        if bench.sound_name(row) in bench.vocabulary.pairs and len(rows) < PER_SOUND:
+            rows += [row] if heard_rightly(bench, Job(bench.sound_name(row), row, 0)) else []
+    in_turn = [
+        (name, rows[turn]) for turn in range(PER_SOUND) for name, rows in sorted(of_sound.items()) if rows[turn:]
+    ]
+    known = [Job(name, row, seed) for seed, (name, row) in enumerate(in_turn)]
+    made = {}
+    for step in (len(known) // 2, len(known) // 3):  # each is the first of a pair, and of a second one
+        for place, one in enumerate(known):
+            other = known[(place + step) % len(known)]
+            if not set(bench.vocabulary.pairs[one.name]) & set(bench.vocabulary.pairs[other.name]):
+                made.setdefault(frozenset((one.row, other.row)), (one, other))
+    return spread(list(made.values()), bench.counts.known_couples) if made else []
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What was found of some couples: panned apart, both in the middle, and of photos put together, some a couple.
+
+    by_class: whether each sound's thing was in its half.  sheet: captions and pictures, apart and in the middle.
+    """
+
+    apart: list[Places]
+    middle: list[Places]
+    photos: list[Places]
+    by_class: dict[str, list[bool]]
+    sheet: list[tuple[str, Image.Image]]
+
+    def scores(self, name: str) -> list[Score]:
+        """The lines of the report. name: what they begin with."""
+        count, (rate, plain) = len(self.apart), (_mean(some, "both") for some in (self.apart, self.middle))
+        lines = [
+            Score("each in its half, first five classes, panned apart", rate, count, goal=0.6),
+            Score("each in its half, both in the middle", plain, count),
+            # Where none is found without pans, half a picture is what it is compared with.
+            Score("the first as a multiple of the second", rate / max(plain, 0.5 / count), count, goal=2.0),
+            Score("one of them in its half, panned apart", _mean(self.apart, "found"), count),
+            Score("one of them in its half, both in the middle", _mean(self.middle, "found"), count),
+            *[
+                Score(f"both halves name the right one of the two, {how}", _mean(some, "named"), count)
+                for how, some in (("panned apart", self.apart), ("in the middle (0.25 = chance)", self.middle))
+            ],
+            *[
+                Score(f"both among the first five of the whole, {how}", _mean(some, "together"), count)
+                for how, some in (("panned apart", self.apart), ("in the middle", self.middle))
+            ],
+        ]
+        if self.photos:
+            both = _mean(self.photos, "both")
+            lines.append(Score("halves of two real photos, each in its half", both, len(self.photos)))
+        return [replace(line, name=f"{name}: {line.name}") for line in lines]
+
+
+def place(bench: Bench, some: list[tuple[Job, Job]]) -> Placed:
+    """Draw couples at equal loudness, panned apart and both in the middle with the same seed, and look for them.
+
+    Couples that the engine refuses as silent are left out.
+    """
+    found = Placed([], [], [], {}, [])
+    for couple in tqdm(some, desc="placements", unit="pair"):
         clips, seed, wanted = equally_loud(bench, couple), couple[0].seed, _wanted(bench, couple)
         try:
             pictures = [draw_placed(bench, clips, seed, pans) for pans in (APART, MIDDLE)]
         except InputError:
             continue
-        for places, picture in zip((apart, middle), pictures, strict=True):
+        for places, picture in zip((found.apart, found.middle), pictures, strict=True):
             places.append(look(bench.classifier, picture, wanted))
             marks = ["+" if one else "-" for one in places[-1].found]
             caption = " ".join(f"{mark}{job.name[:8]}" for mark, job in zip(marks, couple, strict=True))
-            shown.append((caption, picture))
-        for job, one in zip(couple, apart[-1].found, strict=True):
-            found.setdefault(job.name, []).append(one)
-        photos = photo_pair(bench, wanted, seed)
-        if photos is not None:
-            real.append(look(bench.classifier, photos, wanted))
-    if not apart:
-        return Findings([])
-    count, (rate, plain) = len(apart), (float(np.mean([one.both for one in some])) for some in (apart, middle))
-    scores = [
-        Score("placement: each in its half, first five classes, panned apart", rate, count, goal=0.6),
-        Score("placement: each in its half, both in the middle", plain, count),
-        # Where none is found without pans, half a picture is what it is compared with.
-        Score("placement: the first as a multiple of the second", rate / max(plain, 0.5 / count), count, goal=2.0),
-        Score("placement: one of them in its half, panned apart", float(np.mean([one.found for one in apart])), count),
-        Score(
-            "placement: one of them in its half, both in the middle",
-            float(np.mean([one.found for one in middle])),
-            count,
-        ),
-        *[
-            Score(f"placement: both halves name the right one of the two, {how}", _mean(some, "named"), count)
-            for how, some in (("panned apart", apart), ("in the middle (0.25 = chance)", middle))
-        ],
-        *[
-            Score(f"placement: both among the first five of the whole, {how}", _mean(some, "together"), count)
-            for how, some in (("panned apart", apart), ("in the middle", middle))
-        ],
-    ]
-    if real:
-        scores.append(Score("placement: halves of two real photos, each in its half", _mean(real, "both"), len(real)))
-    by_class = {name: float(np.mean(hits)) for name, hits in sorted(found.items())}
-    return Findings(scores, by_class, {"placement.jpg": captioned_sheet(shown, columns=8)})
+            found.sheet.append((caption, picture))
+        for job, one in zip(couple, found.apart[-1].found, strict=True):
+            found.by_class.setdefault(job.name, []).append(one)
+        for turn in range(PHOTO_PAIRS):
+            photos = photo_pair(bench, wanted, seed * PHOTO_PAIRS + turn)
+            if photos is not None:
+                found.photos.append(look(bench.classifier, photos, wanted))
+    return found
+
+
+@METRICS.register("placement")
+def placement(bench: Bench) -> Findings:
+    """Two sounds panned apart and both in the middle: of any unheard recordings, and of those the ear names rightly.
+
+    The first is what an artist gets; the second leaves the ear's mistakes out, and so says what placing does.
+    placement.jpg, placement-known.jpg: pairs of pictures, apart and in the middle; + stands before what was found in
+    its half.
+    """
+    some = couples(bench)
+    everything, known = place(bench, some), place(bench, known_couples(bench))
+    scores, sheets = [], {}
+    if everything.apart:
+        right = float(np.mean([all(heard_rightly(bench, job) for job in couple) for couple in some]))
+        scores += everything.scores("placement")
+        scores.append(Score("placement: pairs of which the ear names both sounds rightly", right, len(some)))
+        sheets["placement.jpg"] = captioned_sheet(everything.sheet, columns=8)
+    if known.apart:
+        scores += known.scores("placement, the ear names both rightly")
+        sheets["placement-known.jpg"] = captioned_sheet(known.sheet, columns=8)
+    by_class = {name: float(np.mean(hits)) for name, hits in sorted(everything.by_class.items())}
+    return Findings(scores, by_class, sheets)
 
 
 def _wanted(bench: Bench, couple: tuple[Job, Job]) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""Small pictures of a sound for the app: its waveform with the heard part marked, and its mel spectrogram."""
+"""A small picture of a sound for the app: its mel spectrogram."""
 
 from __future__ import annotations
 
@@ -13,43 +13,10 @@ from studio.sound.clip import Clip
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Colour = tuple[int, int, int]
-
-ACCENT: Colour = (226, 114, 48)
-QUIET: Colour = (138, 143, 152)  # readable on white and on near black
 _RANGE_DB = 70.0  # what the spectrogram shows below its loudest point
 _FLOOR_DB = -120.0  # of a sound as quiet as this, nothing is shown
 # Dark to bright: perceived lightness rises steadily, so that it reads without colour vision too.
 _RAMP = np.array([(10, 8, 32), (66, 20, 98), (150, 38, 92), (221, 81, 58), (249, 152, 39), (252, 243, 164)], float)
-
-
-def waveform(
-    clip: Clip,
-    width: int = 640,
-    height: int = 96,
-    window: tuple[float, float] | None = None,
-    heard: Colour = ACCENT,
-    rest: Colour = QUIET,
-) -> Image:
-    """An RGBA picture [height, width] of the extremes of the sound over time, on a transparent ground.
-
-    The loudest sample reaches the edge (the level itself is `loudness.peak_dbfs`). Channels are averaged.
-    window: (start, end) in s; this part has the colour `heard` and a tinted ground. None = all of it, untinted.
-    """
-    low, high = _extremes(clip, width)
-    scale = max(high.max(), -low.min(), 1e-9)
-    middle = (height - 1) / 2
-    top = np.floor(middle - high / scale * middle)
-    bottom = np.ceil(middle - low / scale * middle)
-    rows = np.arange(height)[:, None]
-    drawn = (rows >= top) & (rows <= bottom)
-    start, end = window or (0.0, clip.seconds)
-    edges = np.arange(width + 1) * clip.seconds / width
-    inside = (edges[1:] > start) & (edges[:-1] < end)
-    pixels = np.zeros((height, width, 4), np.uint8)
-    pixels[..., :3] = np.where(inside[:, None], np.array(heard), np.array(rest)).astype(np.uint8)
-    pixels[..., 3] = np.where(drawn, 255, np.where(inside & (window is not None), 40, 0))
-    return _picture(pixels)
 
 
 def spectrogram(clip: Clip, width: int = 640, height: int = 96, top_hz: float = 16_000.0) -> Image:
@@ -74,13 +41,6 @@ def _picture(pixels: NDArray[np.uint8]) -> Image:
     import PIL.Image
 
     return PIL.Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _extremes(clip: Clip, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Lowest and highest value in each of `width` equal stretches; a short sound repeats its samples."""
-    mono = clip.mono().samples[0]
-    first = np.arange(width) * len(mono) // width  # reduceat: from each start to the next, at least one sample
-    return np.minimum.reduceat(mono, first), np.maximum.reduceat(mono, first)
 
 
 @lru_cache(maxsize=8)

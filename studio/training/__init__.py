@@ -7,9 +7,16 @@ MODELS = {
     "pocket-image": "text encoder and U-Net, on captioned photos (needs pocket-vae)",
     "pocket-fast": "a copy of the image model that draws in four steps (needs pocket-image)",
     "ear": "the ear that names sounds",
-    "adapter": "what turns sounds into A*, or with --kind gated into tokens (needs pocket-image and ear)",
+    "adapter": "what turns sounds into what an image model reads (for pocket: needs pocket-image and ear)",
     "classifier": "the picture classifier that scores generated pictures",
 }
 
-# Kinds of adapters that can be trained, and the recipe of each.
-ADAPTER_KINDS = {"word": "adapter", "gated": "adapter-gated"}
+# Kinds of adapters that can be trained on a folder of pairs, with what they need of the image model.
+ADAPTER_KINDS = {
+    "word": "A*, one vector or several (AAI's form); every image model, and on the embedded models' data",
+    "audiotoken": "A* by attentive pooling (AudioToken's form); every image model with a text encoder",
+    "gated": "tokens beside the text (SonicDiffusion's form); every U-Net, and on the embedded models' data",
+    "context": "tokens instead of the text (Seeing Sound's form); PixArt",
+}
+# Those that are also trained on the embedded models' data, and the recipe of each.
+EMBEDDED_KINDS = {"word": "adapter", "gated": "adapter-gated"}

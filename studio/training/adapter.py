@@ -199,10 +199,20 @@ class AdapterTask(Task):
         self.adapter.save(folder)
 
 
-def new_adapter(backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabulary) -> WordAdapter:
-    """An untrained word adapter that fits an ear and an image model; it starts from the nouns' own embeddings."""
+def things_of(ear: PocketEar, vocabulary: Vocabulary) -> list[tuple[int, str]]:
+    """What the words of A* stand for: (the ear's label, a picture class of its pair)."""
+    return [(label, picture) for label, name in enumerate(ear.labels) for picture in vocabulary.pairs.get(name, ())]
+
+
+def new_adapter(
+    backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabulary, favour: dict[str, float] | None = None
+) -> WordAdapter:
+    """An untrained word adapter that fits an ear and an image model; it starts from the nouns' own embeddings.
+
+    favour: what `favour_of` says of the picture classes; None = all alike.
+    """
     embedding = cast(Tensor, backbone.token_embedding.weight).detach().float()
-    things = [(label, picture) for label, name in enumerate(ear.labels) for picture in vocabulary.pairs.get(name, ())]
+    things = things_of(ear, vocabulary)
     config = WordConfig(
         encoder=ear.name,
         sound_dim=ear.dim,
@@ -210,6 +220,7 @@ def new_adapter(backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabular
         scale=float(embedding.std()),
         concepts=tuple(label for label, _ in things),
         labels=len(ear.labels),
+        favour=tuple(favour[picture] for _, picture in things) if favour else (),
     )
     adapter = WordAdapter(config)
     with torch.no_grad():

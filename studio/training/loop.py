@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from studio.device import pick_device
 from studio.errors import InputError
 from studio.training.workers import Workers
 
@@ -97,9 +98,11 @@ class Task(ABC):
 
 
 def autocast(device: str) -> torch.autocast:
-    """bfloat16 autocast: on CPUs with AMX or AVX512-BF16 and on CUDA; else a disabled context."""
+    """bfloat16 autocast: on CUDA and on processors with instructions for it (as `pick_device` finds them); else a
+    disabled context, because emulated it is slower than float32.
+    """
     kind = torch.device(device).type
-    fast = kind == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    fast = kind == "cuda" or pick_device("cpu").dtype is torch.bfloat16
     return torch.autocast(kind, torch.bfloat16, enabled=fast)
 
 
@@ -209,9 +212,15 @@ def train(
     checkpoint = run / "checkpoint.pt"
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=options.device, weights_only=True)
-        for name, module in task.modules.items():
-            module.load_state_dict(saved["modules"][name])
-        optimizer.load_state_dict(saved["optimizer"])
+        try:
+            for name, module in task.modules.items():
+                module.load_state_dict(saved["modules"][name])
+            optimizer.load_state_dict(saved["optimizer"])
+        except (KeyError, RuntimeError, ValueError):
+            raise InputError(
+                f"The run in {str(run)!r} is of a model of another form, so it cannot go on: delete that folder, "
+                "or give --runs another one."
+            ) from None
         average.state = saved["average"]
         step, spent = saved["step"], saved["spent"]
 
@@ -255,6 +264,7 @@ def train(
                 for part in range(options.accumulate):
                     draw = (step * options.accumulate + part) * workers.count + workers.rank
                     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + draw)
+                    torch.manual_seed(2**40 + options.seed * 1_000_003 + draw)  # dropout draws from torch's own
                     with autocast(options.device):
                         losses = task.loss(step, generator, options.batch_size)
                     (losses["loss"] / options.accumulate).backward()

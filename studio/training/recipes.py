@@ -28,6 +28,7 @@ from studio.training.workers import Workers
 if TYPE_CHECKING:
     from studio.backbones.stable_diffusion import StableDiffusion
     from studio.encoders.pocket import PocketEar
+    from studio.evaluation.classifier import PictureClassifier
     from studio.training.ear import EarTask
     from studio.training.latents import Latents
 
@@ -38,6 +39,7 @@ class Work:
 
     data : the data folder.  runs : the folder of run folders.  size : picture size in pixels (image and adapter).
     init : a finished model to go on from (the assets' folder of the same kind; for pocket-fast the teacher), or None.
+    favour : picture classes that the image model sees more of: half of all draws.
     """
 
     data: Path
@@ -45,6 +47,7 @@ class Work:
     device: str = "cpu"
     size: int = 128
     init: Path | None = None
+    favour: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -101,7 +104,12 @@ def pocket_image(work: Work) -> Task:
     from studio.training.latents import encode_photos
     from studio.training.text import new_text_encoder, new_tokenizer
 
-    photos, words = _photos(work), Vocabulary.load(work.data)
+    words = Vocabulary.load(work.data)
+    if unknown := [name for name in work.favour if name not in words.pictures]:
+        raise InputError(
+            f"The data has no photos called {', '.join(unknown)}. Photos are called: {', '.join(words.pictures)}."
+        )
+    photos = _photos(work)
     folder = work.finished("pocket-vae", "pocket") / "vae"
     vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
     latents = encode_photos(photos, vae, work.size, work.cache, device=work.device)
@@ -114,7 +122,7 @@ def pocket_image(work: Work) -> Task:
         text_encoder = new_text_encoder(tokenizer)
         unet = new_unet(text_width=text_encoder.config.hidden_size, latent_channels=vae.config["latent_channels"])
     parts = (vae, tokenizer, text_encoder, unet)
-    return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None)
+    return ImageTask(photos, latents, words, *parts, work.device, train_text=work.init is None, favoured=work.favour)
 
 
 def pocket_fast(work: Work) -> Task:
@@ -188,12 +196,26 @@ def _adapter_parts(work: Work) -> _AdapterParts:
 def adapter(work: Work) -> Task:
     """The word adapter between the ear and the image model trained before."""
     from studio.adapters.word import WordAdapter
-    from studio.training.adapter import AdapterTask, new_adapter
+    from studio.training.adapter import AdapterTask, new_adapter, things_of
+    from studio.training.drawn import favour_of
 
     parts = _adapter_parts(work)
     new = (parts.backbone, parts.ear, parts.words)
-    made = WordAdapter.load(work.init, parts.backbone.dims) if work.init else new_adapter(*new)
+    pictures = [picture for _, picture in things_of(parts.ear, parts.words)]
+    judge = _judge(work, parts.words)
+    favour = favour_of(parts.backbone, judge, parts.words, pictures) if judge else None
+    made = new_adapter(*new, favour)
+    if work.init:
+        made.load_state_dict(WordAdapter.load(work.init, parts.backbone.dims).state_dict())
     return AdapterTask(*parts.all, made.train(), work.device)
+
+
+def _judge(work: Work, words: Vocabulary) -> PictureClassifier | None:
+    """The picture classifier trained before or embedded; None where it knows other classes than this data has."""
+    from studio.evaluation.classifier import PictureClassifier
+
+    judge = PictureClassifier.load(work.finished("classifier", "classifier"))
+    return judge if judge.classes == words.pictures else None
 
 
 def gated_adapter(work: Work) -> Task:
@@ -264,11 +286,26 @@ TRAINING: dict[str, TrainingRecipe] = {
 def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     """Train one model with its recipe's defaults and `changes` to them, in its run folder; returns its last scores."""
     recipe = TRAINING[name]
-    settings = {**recipe.defaults, "device": work.device, **changes}
+    start = work.init.name if work.init else None
+    notes = {"name": name, "data": work.data.name, "size": work.size, "init": start, "favour": work.favour}
+    return run_task(lambda: recipe.build(work), work.folder(name), recipe.defaults, work.device, notes, **changes)
+
+
+def run_task(
+    build: Callable[[], Task],
+    folder: Path,
+    defaults: dict[str, Any],
+    device: str,
+    notes: dict[str, Any],
+    **changes: Any,
+) -> dict[str, float]:
+    """Build a task and train it in its run folder, with `changes` to the loop's defaults."""
+    settings = {**defaults, "device": device, **changes}
     if changes.get("steps") is not None:
         settings["minutes"] = None
-    workers = Workers(work.device)  # first of all, because it chooses which GPU "cuda" is
+    elif changes.get("minutes") is not None:
+        settings["steps"] = None
+    workers = Workers(device)  # first of all, because it chooses which GPU "cuda" is
     torch.manual_seed(settings.get("seed", 0))  # initial weights
     options = LoopOptions(**settings)
-    notes = {"name": name, "data": work.data.name, "size": work.size, "init": work.init.name if work.init else None}
-    return train(recipe.build(work), work.folder(name), options, notes, workers)
+    return train(build(), folder, options, notes, workers)

@@ -55,8 +55,13 @@ class Workers:
 
 def _accelerator(device: str) -> Accelerator | None:
     """Alone there is nothing to join, and a device that the user has chosen stays chosen."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if processes() < 2:
         return None
     from accelerate import Accelerator
 
     return Accelerator(cpu=torch.device(device).type == "cpu")
+
+
+def processes() -> int:
+    """How many processes train together, before they have joined."""
+    return max(1, int(os.environ.get("WORLD_SIZE", "1")))

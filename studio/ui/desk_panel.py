@@ -1,4 +1,4 @@
-"""The folded half of the sound: further tracks, how all become one, and the joined sound to listen to."""
+"""The folded half of the sound: further tracks, and how all become one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from studio.recipe import Recipe, Track
 from studio.result import HeardScene
 from studio.ui import status, words
 from studio.ui.jobs import sentence
+from studio.ui.listen_panel import SCENE, ListenPanel, build_listen
 from studio.ui.service import Service
-from studio.ui.sounds import Look, as_wav, heard_part, look
+from studio.ui.sounds import Look
 from studio.ui.track_controls import QUIET, TrackControls, build_track
-from studio.ui.tracks import LETTERS, arrangement, named, shares, used
+from studio.ui.tracks import LETTERS, arrangement, most_sounds, named, shares, used
 
 Updates = dict[Any, Any]
 MIDDLE = 50  # percent
@@ -30,7 +31,7 @@ class DeskPanel:
 
     tracks: all of them, the page's first sound too.  columns: around each further one, by its letter.
     opened: State of the letters whose columns are shown.  weights: one slider a track.
-    arranged: State of what the scene in view was made of, None = none is in view.
+    ears: below the fold, what there is to listen to.
     """
 
     service: Service
@@ -44,13 +45,7 @@ class DeskPanel:
     balance: gr.Slider
     weights: tuple[gr.Slider, ...]
     match: gr.Button
-    listen: gr.Button
-    line: gr.HTML
-    scene: gr.Column
-    sound: gr.Audio
-    facts: gr.HTML
-    heard: gr.HTML
-    arranged: gr.State
+    ears: ListenPanel
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -67,7 +62,7 @@ class DeskPanel:
     def restoring(self) -> list[Any]:
         """Everything that a restored picture may change, beside the tracks."""
         shown = [self.fold, self.opened, self.add, *self.columns.values()]
-        return [*shown, self.join, *self.joining, self.scene, self.arranged, self.line]
+        return [*shown, self.join, *self.joining, *self.ears.restoring]
 
     def restore(self, recipe: Recipe) -> Updates:
         """The updates that put a picture's desk back."""
@@ -75,19 +70,20 @@ class DeskPanel:
         letters = LETTERS[1 : max(count, 2)]  # an empty second one waits beside a single sound
         parts = shares(recipe.weights if recipe.join == "morph" else None, count) if count else ()
         return {
-            self.fold: gr.Accordion(open=True) if count > 1 else gr.skip(),
+            # A shared studio that gives one sound has no desk, but a picture made elsewhere may have more.
+            self.fold: gr.Accordion(open=True, visible=True) if count > 1 else gr.skip(),
             **self.show(letters),
             self.join: recipe.join,
             # Not rounded to the sliders' steps: as long as nobody moves them they stand for the same morph.
             **self.choices(recipe.join, LETTERS[: max(count, 1)], parts),
-            **self.hidden(),
+            **self.ears.hidden(),
         }
 
     def show(self, letters: str) -> Updates:
         """The columns of these tracks, and no others."""
         return {
             self.opened: letters,
-            self.add: gr.Button(visible=len(letters) < len(self.columns)),
+            self.add: gr.Button(visible=1 + len(letters) < most_sounds()),
             **{column: gr.Column(visible=letter in letters) for letter, column in self.columns.items()},
         }
 
@@ -99,7 +95,7 @@ class DeskPanel:
     def removed(self, opened: str, letter: str) -> Updates:
         """The track with this letter was removed."""
         gone = next(track for track in self.tracks if track.letter == letter)
-        return {**gone.emptied(), **self.show(opened.replace(letter, "")), **self.hidden()}
+        return {**gone.emptied(), **self.show(opened.replace(letter, "")), **self.ears.hidden()}
 
     def choices(self, join: str, letters: str, parts: Sequence[float] | None = None) -> Updates:
         """The sliders of a morph between the tracks with these letters, and a line that says what joining does.
@@ -141,41 +137,33 @@ class DeskPanel:
                 raise HearsightError(words.MATCH_NEEDS)
             tracks = match_loudness([one.track().replace(gain=0.0) for one in here])
         except HearsightError as error:
-            return {self.line: status.mistake(sentence(error))}
+            return {self.ears.line: status.mistake(sentence(error))}
         sliders = {track.letter: track.gain for track in self.tracks}
         gains = {one.letter: round(track.gain / step) * step for one, track in zip(here, tracks, strict=True)}
         said = " · ".join(f"{letter} {gain:+.1f} dB" for letter, gain in gains.items()).replace("-", "\N{MINUS SIGN}")
         return {
             **{sliders[letter]: gain for letter, gain in gains.items()},
-            self.line: status.note(words.MATCHED.format(gains=said)),
+            self.ears.line: status.note(words.MATCHED.format(gains=said)),
         }
 
     def listened(self, **values: Any) -> Iterator[Updates]:
-        """Listen was pressed: the joined sound at once, and then what the ear hears in it."""
-        yield {self.line: status.busy(words.JOINING)}
+        """Listen was pressed: the joined sound at once, then what the ear hears in it and in each of its tracks."""
+        yield {self.ears.line: status.busy(words.JOINING)}
+        letters = tuple(one.letter for one in used(values))
         try:
             recipe = Recipe(**arrangement(values))
-            seen = look(str(as_wav(self.service.scene(recipe), words.SCENE_FILE)))
-            yield {
-                self.scene: gr.Column(visible=True),
-                self.sound: gr.Audio(seen.path, label=words.SCENE_MORPH if recipe.join == "morph" else words.SCENE),
-                self.facts: heard_part(seen, 0.0, seen.seconds),
-                self.heard: status.heard_note(words.LISTENING),
-                self.arranged: recipe,
-                self.line: "",
-            }
-            while (heard := self.service.hear_scene(recipe)) is None:
-                yield {self.heard: status.heard_note(words.HEARS_LATER)}
-            yield self._says(heard, [one.letter for one in used(values)])
+            shown = self.ears.joined(recipe, letters)
+            yield shown
+            for updates, heard in self.ears.hears(SCENE, shown[self.ears.arranged]):
+                yield updates if heard is None else {**updates, **self._lines(heard, letters)}
         except Exception as error:  # a muted desk, a silent sound, a model that is not there: the page says so
-            yield {**self.hidden(), self.line: status.mistake(sentence(error))}
+            yield {**self.ears.hidden(), self.ears.line: status.mistake(sentence(error))}
 
-    def _says(self, heard: HeardScene, letters: Sequence[str]) -> Updates:
-        """What is heard in the scene, and in each of its tracks."""
+    def _lines(self, heard: HeardScene, letters: Sequence[str]) -> Updates:
+        """What is heard in each track, at its own place."""
         alone = dict(zip(letters, heard.tracks, strict=True))
         found = ((track, alone.get(track.letter)) for track in self.tracks)
-        lines = {track.heard: track.hears(one) for track, one in found if one is not None}
-        return {self.heard: status.heard(heard.scene.labels), **lines}
+        return {track.heard: track.hears(one) for track, one in found if one is not None}
 
     def listened_alone(self, **values: Any) -> Iterator[Updates]:
         """What the ear hears in each of the tracks, one after the other, as soon as there is an ear."""
@@ -185,27 +173,23 @@ class DeskPanel:
                 for heard in track.listened(*known):
                     yield {track.heard: heard}
 
-    def hidden(self) -> Updates:
-        """No scene in view."""
-        return {self.scene: gr.Column(visible=False), self.arranged: None, self.line: ""}
-
     def outdated(self, **values: Any) -> Updates:
         """Something was changed: a scene in view that is no longer what the ear would hear must go."""
         arranged = values.pop("arranged")
         if arranged is None:
-            return {self.line: gr.skip()}
+            return {self.ears.line: gr.skip()}
         try:
-            if Recipe(**arrangement(values)) == arranged:
-                return {self.line: gr.skip()}
+            if Recipe(**arrangement(values)) == arranged.recipe:
+                return {self.ears.line: gr.skip()}
         except HearsightError:
             pass
-        return {**self.hidden(), self.line: status.note(words.SCENE_OLD)}
+        return {**self.ears.hidden(), self.ears.line: status.note(words.SCENE_OLD)}
 
 
 def build_desk(service: Service, first: TrackControls) -> DeskPanel:
     """Lay the controls out inside the current Gradio block and wire them. first: the page's first sound."""
     tracks, columns, removes = [first], {}, {}
-    with gr.Accordion(words.DESK, open=False, elem_id="desk") as fold:
+    with gr.Accordion(words.DESK, open=False, visible=most_sounds() > 1, elem_id="desk") as fold:
         for letter in LETTERS[1:]:
             with gr.Column(visible=letter == LETTERS[1], elem_classes="track", elem_id=named("track", letter)) as one:
                 with gr.Row(elem_classes="track-head"):
@@ -219,23 +203,10 @@ def build_desk(service: Service, first: TrackControls) -> DeskPanel:
                     )
                 tracks.append(build_track(service, letter))
             columns[letter] = one
-        add = gr.Button(words.ADD_SOUND, size="sm", elem_id="add_sound")
+        add = gr.Button(words.ADD_SOUND, size="sm", visible=most_sounds() > 2, elem_id="add_sound")
         join, about, balance, weights = _build_join()
-        with gr.Row(elem_id="desk_actions"):
-            match = gr.Button(words.MATCH, size="md", elem_id="match", min_width=120)
-            listen = gr.Button(words.LISTEN, size="md", elem_id="listen", min_width=120)
-        line = gr.HTML("", elem_id="desk_status")
-        with gr.Column(visible=False, elem_id="scene") as scene:
-            sound = gr.Audio(
-                label=words.SCENE,
-                type="filepath",
-                interactive=False,
-                elem_id="scene_sound",
-                buttons=["download"],
-                waveform_options=gr.WaveformOptions(waveform_color="#a78bfa", waveform_progress_color="#6d28d9"),
-            )
-            facts = gr.HTML("", elem_id="scene_facts")
-            heard = gr.HTML("", elem_id="scene_heard")
+        match = gr.Button(words.MATCH, size="md", elem_id="match")
+    ears = build_listen(service)
     desk = DeskPanel(
         service=service,
         tracks=tuple(tracks),
@@ -248,13 +219,7 @@ def build_desk(service: Service, first: TrackControls) -> DeskPanel:
         balance=balance,
         weights=weights,
         match=match,
-        listen=listen,
-        line=line,
-        scene=scene,
-        sound=sound,
-        facts=facts,
-        heard=heard,
-        arranged=gr.State(None),
+        ears=ears,
     )
     _wire(desk, removes)
     return desk
@@ -304,7 +269,7 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
         removed = removes[track.letter].click(
             removing,
             desk.opened,
-            [*track.restoring, *shown, desk.scene, desk.arranged, desk.line],
+            [*track.restoring, *shown, *desk.ears.restoring],
             queue=False,
             **QUIET,
         )
@@ -312,7 +277,7 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
 
     inputs = all_inputs(tracks, desk)
     matching = desk.match.click(
-        desk.matched, inputs_kwargs=inputs, outputs=[*(track.gain for track in tracks), desk.line], **QUIET
+        desk.matched, inputs_kwargs=inputs, outputs=[*(track.gain for track in tracks), desk.ears.line], **QUIET
     )
     matching.then(
         desk.listened_alone,
@@ -321,11 +286,10 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
         concurrency_id="ear",
         **QUIET,
     )
-    scene = [desk.scene, desk.arranged, desk.line, desk.sound, desk.facts, desk.heard]
-    desk.listen.click(
+    desk.ears.listen.click(
         desk.listened,
         inputs_kwargs=inputs,
-        outputs=[*scene, *(track.heard for track in tracks)],
+        outputs=[*desk.ears.changing, *(track.heard for track in tracks)],
         concurrency_id="ear",
         **QUIET,
     )
@@ -334,8 +298,8 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
     gr.on(
         changed,
         desk.outdated,
-        inputs_kwargs={**inputs, "arranged": desk.arranged},
-        outputs=[desk.scene, desk.arranged, desk.line],
+        inputs_kwargs={**inputs, "arranged": desk.ears.arranged},
+        outputs=desk.ears.restoring,
         queue=False,
         trigger_mode="always_last",
         **QUIET,

@@ -26,7 +26,7 @@ from studio.ui.desk_panel import DeskPanel
 from studio.ui.jobs import sentence
 from studio.ui.meter import meter
 from studio.ui.service import Service
-from studio.ui.tracks import LETTERS
+from studio.ui.tracks import LETTERS, most_sounds
 
 Updates = dict[Any, Any]
 LONGEST = 600.0  # s
@@ -199,7 +199,12 @@ def build_record_panel(service: Service, desk: DeskPanel, demo: gr.Blocks) -> Re
                 scale=2,
             )
             into = gr.Dropdown(
-                list(LETTERS), value=LETTERS[0], label=words.RECORD_INTO, elem_id="record_into", min_width=90, scale=1
+                list(LETTERS[: most_sounds()]),
+                value=LETTERS[0],
+                label=words.RECORD_INTO,
+                elem_id="record_into",
+                min_width=90,
+                scale=1,
             )
         with gr.Row():
             record = gr.Button(words.RECORD, size="md", elem_id="record", min_width=120)

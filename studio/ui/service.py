@@ -24,6 +24,7 @@ from studio.ui.line import Line, Ticket
 
 if TYPE_CHECKING:
     from studio.engine import Engine
+    from studio.scene import Scene
     from studio.sound.clip import Clip
 
 log = logging.getLogger("hearsight.app")
@@ -135,21 +136,26 @@ class Service:
         """Pitch and tempo of a track for people, empty where it has none. Raises HearsightError like the engine."""
         from studio.sound.character import character  # librosa: never before the page is up
 
-        return str(character(self.scene(Recipe(tracks=(track.replace(mute=False, solo=False),)))))
+        return str(character(self.scene(Recipe(tracks=(track.replace(mute=False, solo=False),))).clip))
 
     def hear_scene(self, recipe: Recipe) -> HeardScene | None:
         """The same for all sounds of a recipe, together and each alone."""
         engine = self.engine(timeout=1.0)
         return None if engine is None else engine.hear_scene(recipe, encoder=self.encoder)
 
-    def scene(self, recipe: Recipe) -> Clip:
-        """The joined sound of a recipe: `Engine.scene`, which needs no model, so nobody waits for one here.
+    def scene(self, recipe: Recipe) -> Scene:
+        """The sounds of a recipe, joined and each alone: no model is needed for that, so nobody waits for one here.
 
         Raises HearsightError like the engine.
         """
         from studio.scene import prepare_scene  # with scipy, so never before the page is up
 
-        return prepare_scene(recipe).clip
+        return prepare_scene(recipe)
+
+    def as_heard(self, recipe: Recipe) -> list[Clip | None] | None:
+        """Each track exactly as the ear gets it, or None while the model is still loading. Raises like the engine."""
+        engine = self.engine(timeout=1.0)
+        return None if engine is None else engine.as_heard(recipe, encoder=self.encoder)
 
     def at_home(self, recipe: Recipe) -> Recipe:
         """A recipe from a picture, which names folders without their place: ours is found again by its name."""

@@ -147,12 +147,12 @@ def playable(path: str) -> str | None:
     return str(as_wav(read_clip(source), source.stem))
 
 
-def as_wav(clip: Clip, stem: str) -> Path:
-    """Write a clip as WAV into a fresh folder of Gradio's cache."""
+def as_wav(clip: Clip, stem: str, subtype: str = "PCM_16") -> Path:
+    """Write a clip as WAV into a fresh folder of Gradio's cache. subtype: as for `write_wav`."""
     cache_folder = Path(get_upload_folder())
     cache_folder.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(dir=cache_folder)) / f"{stem}.wav"
-    write_wav(clip, path)
+    write_wav(clip, path, subtype)
     return path
 
 
@@ -182,8 +182,12 @@ def heard_part(facts: Look, start: float, duration: float) -> str:
     part = words.FACT_ALL if whole else words.FACT_PART.format(start=clock(start), end=clock(end))
     drawing = f"{words.FACT_SPECTROGRAM}, {part}"
     frame = "" if whole else f'<i style="left:{left:.2f}%;width:{width:.2f}%"></i>'
+    # Read by the page's script, which draws the grips on the waveform.
+    trim = {"start": f"{start:.3f}", "duration": f"{end - start:.3f}", "seconds": f"{facts.seconds:.3f}"}
+    trim |= {"from": words.TRIM_START, "to": words.TRIM_END}
+    data = " ".join(f'data-{name}="{escape(value)}"' for name, value in trim.items())
     return (
         f'<div class="facts"><p><b>{facts_line(facts)}</b> · {part}</p>'
-        f'<div class="strip{"" if whole else " part"}" role="img" aria-label="{escape(drawing)}">'
+        f'<div class="strip{"" if whole else " part"}" role="img" aria-label="{escape(drawing)}" {data}>'
         f'<img alt="" src="{facts.strip}">{frame}</div></div>'
     )

@@ -121,10 +121,10 @@ def heard_note(text: str) -> str:
 
 
 def heard_shortly(heard: Heard) -> str:
-    """What the ear hears in one of several sounds, on one line: the best label, and how loud it is for the ear."""
-    label, probability = heard.labels[0]
-    said = f"<b>{escape(label.replace('_', ' '))} {percent(probability)}</b> · {escape(loudness(heard.lufs))}"
-    return f'<p class="heard-shortly">{words.HEARS} {said}</p>'
+    """What the ear hears in one of several sounds, on one line: the best labels, and how loud it is for the ear."""
+    best, *others = [f"{label.replace('_', ' ')} {percent(share)}" for label, share in heard.labels[:HEARD_SHOWN]]
+    said = ", ".join([f"<b>{escape(best)}</b>", *map(escape, others)])
+    return f'<p class="heard-shortly">{words.HEARS} {said} · {escape(loudness(heard.lufs))}</p>'
 
 
 def heard_note_shortly(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from typing import Any
 
 import gradio as gr
@@ -190,6 +191,15 @@ class TrackControls:
             return {self.facts: gr.skip()}
         return {self.facts: seen, self.line: heard_part(seen, *_start_and_length(seen))}
 
+    def trimmed(self, facts: object, event: gr.EventData) -> Updates:
+        """A grip on the waveform was let go."""
+        part = [getattr(event, name, None) for name in ("start", "duration")]  # as a browser sends it
+        if not isinstance(facts, Look) or not all(isinstance(one, int | float) and isfinite(one) for one in part):
+            return {self.line: gr.skip()}
+        start = min(max(part[0], 0.0), _latest_start(facts.seconds))
+        duration = min(max(part[1], settings(Track)["duration"].minimum or 0.05), facts.seconds - start)
+        return self._part(facts, round(start, 2), round(duration, 2))
+
     def redrawn(self, facts: object, start: float, duration: float) -> Any:
         """The frame around the heard part, after a slider moved."""
         return heard_part(facts, start, duration) if isinstance(facts, Look) else gr.skip()
@@ -251,11 +261,16 @@ def build_track(service: Service, letter: str, begin: str | None = None) -> Trac
         elem_id=named("sound", letter),
         elem_classes="sound-input",
         buttons=[],
+        editable=False,  # its scissors would make another sound; the grips on the waveform set the part that is heard
         waveform_options=gr.WaveformOptions(
             waveform_color="#a78bfa", waveform_progress_color="#6d28d9", sample_rate=48_000
         ),
     )
-    line = gr.HTML(heard_part(facts, *_start_and_length(facts)) if facts else "", elem_id=named("facts", letter))
+    line = gr.HTML(
+        heard_part(facts, *_start_and_length(facts)) if facts else "",
+        elem_id=named("facts", letter),
+        js_on_load="element.addEventListener('trim', (event) => trigger('release', event.detail));",
+    )
     chips = gr.Radio(
         [(starter.title, starter.name) for starter in known],
         value=begin,
@@ -383,6 +398,10 @@ def _wire(track: TrackControls) -> None:
     looking.then(track.listened, track.listening, **listening)
     moved = [track.start.input, track.duration.input, track.start.release, track.duration.release]
     gr.on(moved, track.redrawn, part, track.line, queue=False, trigger_mode="always_last", **QUIET)
+    trimming = track.line.release(
+        track.trimmed, track.facts, [track.start, track.duration, track.line], trigger_mode="always_last", **QUIET
+    )
+    trimming.then(track.listened, track.listening, **listening)
     louder = [track.gain.release, track.gain.input, track.pan.release, track.pan.input, track.room.input]
     gr.on(
         [track.start.release, track.duration.release, *louder],

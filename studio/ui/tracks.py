@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.errors import HearsightError
+from studio.limits import limits
 from studio.recipe import MAX_TRACKS, Recipe, Track
 from studio.ui import words
 from studio.ui.sounds import Look, Unusable
@@ -24,6 +25,11 @@ class Missing:
     """A restored picture's sound that is not on this machine any more."""
 
     track: Track
+
+
+def most_sounds() -> int:
+    """How many tracks the desk grows to, the first included: what this app gives, which `Service.allowed` holds."""
+    return int(limits().below("sounds", MAX_TRACKS))
 
 
 def named(name: str, letter: str) -> str:

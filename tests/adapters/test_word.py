@@ -33,10 +33,10 @@ def embedding_of(logits: torch.Tensor, seed: int = 0) -> SoundEmbedding:
     return SoundEmbedding(tokens, torch.ones(count, 5, dtype=torch.bool), pooled, logits)
 
 
-def concept_adapter(own: float) -> WordAdapter:
+def concept_adapter(own: float, favour: tuple[float, ...] = ()) -> WordAdapter:
     """Of an ear with four labels, of which no picture shows the third; the last one can be two things."""
     torch.manual_seed(3)
-    config = WordConfig(sound_dim=8, text_width=64, hidden=16, concepts=(0, 1, 3, 3), labels=4, own=own)
+    config = WordConfig(sound_dim=8, text_width=64, hidden=16, concepts=(0, 1, 3, 3), labels=4, own=own, favour=favour)
     return WordAdapter(config).eval()
 
 
@@ -58,6 +58,30 @@ def test_the_word_is_that_of_what_is_heard() -> None:
 def test_what_no_picture_shows_leaves_it_to_the_second_guess() -> None:
     adapter = concept_adapter(own=0.0)
     assert nearest(adapter, torch.tensor([[0.0, 3, 9, 0]])) == [1]
+
+
+@pytest.mark.parametrize(("favour", "wanted"), [((0.0, 0.0, 0.0, -4.0), 2), ((0.0, 0.0, -4.0, 0.0), 3)])
+def test_what_is_drawn_better_stands_for_a_sound_of_several_things(favour: tuple[float, ...], wanted: int) -> None:
+    assert nearest(concept_adapter(own=0.0, favour=favour), torch.tensor([[0.0, 0, 0, 9]])) == [wanted]
+
+
+def test_a_doubtful_sound_goes_to_what_can_be_drawn() -> None:
+    doubtful = torch.tensor([[3.0, 2.5, 0, 0]])
+    assert nearest(concept_adapter(own=0.0), doubtful) == [0]
+    assert nearest(concept_adapter(own=0.0, favour=(-3.0, 0.0, 0.0, 0.0)), doubtful) == [1]
+
+
+def test_choosing_among_the_things_of_a_label_never_speaks_against_the_ear() -> None:
+    adapter = concept_adapter(own=0.0)
+    with torch.no_grad():
+        adapter.network.choose.weight.zero_()
+        adapter.network.choose.bias.copy_(torch.tensor([-9.0, -9.0, 9.0, -9.0]))
+    assert nearest(adapter, torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1]])) == [0, 2]
+
+
+def test_favour_has_a_value_for_each_thing() -> None:
+    with pytest.raises(ValueError, match="4 values"):
+        concept_adapter(own=0.0, favour=(0.0,))
 
 
 def test_two_sounds_of_one_kind_have_two_words() -> None:

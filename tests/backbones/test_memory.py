@@ -112,3 +112,24 @@ def test_slices_and_tiles_draw_almost_the_same(tiny_folder: Path, monkeypatch: p
     assert any("Sliced" in type(one).__name__ for one in backbone.unet.attn_processors.values())
     # The tiny autoencoder has one tile at its own size, so only attention's order of sums differs.
     assert int(np.abs(_picture(backbone).astype(int) - plain).max()) <= 2
+
+
+def test_a_picture_beyond_the_native_size_is_decoded_in_tiles_where_memory_is_short(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planned for 64 px: 128 px take four times as much. Each call decides, and leaves the model as it was."""
+    backbone: Any = load_backbone(str(tiny_folder), pick_device("cpu")._replace(dtype=torch.float32))
+    tiled = []
+    decode = backbone.vae.tiled_decode
+    monkeypatch.setattr(backbone.vae, "tiled_decode", lambda *args, **named: tiled.append(1) or decode(*args, **named))
+    large, native = torch.randn(1, 4, 16, 16), torch.randn(1, 4, 8, 8)
+    plain = backbone.decode(large)
+    assert not tiled and backbone.notes_at(128, 128) == ()
+    monkeypatch.setattr(_latent, "free_memory", lambda device: 3 * 80 * 8 * 64**2)
+    assert backbone.decode(large).shape == plain.shape
+    assert tiled and not backbone.vae.use_tiling
+    assert backbone.notes_at(128, 128) == (
+        "Little memory is free for 128 x 128 px, so the picture is decoded in tiles.",
+    )
+    backbone.decode(native)
+    assert len(tiled) == 1 and backbone.notes_at(64, 64) == ()

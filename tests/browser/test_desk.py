@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from studio.recipe import Recipe
+from studio.sound.decode import read_clip
 from studio.ui.service import Service
 from studio.word import unpack_word
 from tests.browser.test_create import download, make, number, open_fine
@@ -31,6 +32,33 @@ def starter(page: Page, name: str, letter: str) -> None:
     """Choose a starter for a track, and wait for the ear."""
     page.locator(f"#starters_{letter} label", has_text=name).click()
     expect(page.locator(f"#heard_{letter}")).to_contain_text(re.compile(r"The ear hears .* LUFS"))
+
+
+def trim(page: Page, letter: str, grip: int, by: float) -> None:
+    """Drag the first (0) or the second (1) grip on a track's waveform by a share of the whole sound."""
+    grips = page.locator(f"#sound_{letter} .trim b")
+    expect(grips).to_have_count(2)
+    grips.nth(grip).scroll_into_view_if_needed()
+    box = grips.nth(grip).bounding_box()
+    whole = page.locator(f"#sound_{letter} .trim").bounding_box()
+    assert box is not None and whole is not None
+    x, y, before = (
+        box["x"] + box["width"] / 2,
+        box["y"] + box["height"] / 2,
+        page.locator(f"#facts_{letter}").inner_text(),
+    )
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by * whole["width"], y, steps=4)
+    page.mouse.up()
+    expect(page.locator(f"#facts_{letter}")).not_to_have_text(before)
+
+
+def plays(page: Page, name: str) -> None:
+    """Choose what is played, and wait for the ear."""
+    page.locator("#scene_which label", has_text=name).click()
+    expect(page.locator("#scene_which label.selected")).to_have_text(name)
+    expect(page.locator("#scene_heard li")).to_have_count(3)
 
 
 def join(page: Page, name: str) -> None:
@@ -70,11 +98,28 @@ def test_two_sounds_make_a_picture_that_brings_the_desk_back(open_page: Open, sh
     number(page, "pan_b", 0.5)
     page.locator("#room_b input").click()
     page.get_by_role("option", name="Concert hall").click()
+    trim(page, "b", 0, 0.2)
+    trim(page, "b", 1, -0.3)
+    expect(page.locator("#facts_b")).to_contain_text(re.compile("heard: 0:01.0 to 0:03.5"))
     page.locator("#listen").click()
     expect(page.locator("#scene_heard li")).to_have_count(3)
+    expect(page.locator("#scene_heard")).to_contain_text("Shares of the picture: A")
     expect(page.locator("#scene_facts")).to_contain_text("5.0 s · stereo")
     expect(page.locator("#scene_sound")).to_contain_text("0:05")
     shoot(page, "scene")
+    plays(page, "Sound B")
+    expect(page.locator("#scene_sound")).to_contain_text("Sound B, exactly as the ear gets it: mono, 16 kHz")
+    expect(page.locator("#scene_facts")).to_contain_text("· mono ·")
+    expect(page.locator("#scene_heard li").first).to_contain_text("church bells")
+    shoot(page, "bells")
+    with page.expect_download() as info:
+        page.locator("#scene_sound a[download], #scene_sound button[aria-label='Download']").first.click()
+    info.value.save_as(tmp_path / "bells.wav")
+    heard = read_clip(tmp_path / "bells.wav")
+    assert (heard.channels, heard.rate) == (1, 16_000)
+    assert heard.seconds == pytest.approx(2.5, abs=0.1)
+    plays(page, "The scene")
+    expect(page.locator("#scene_facts")).to_contain_text("· stereo ·")
     page.locator("#mute_b input").check()
     expect(page.locator("#scene")).to_be_hidden()  # it is no longer what the ear would hear
     expect(page.locator("#desk_status")).to_contain_text("Something was changed")
@@ -84,6 +129,7 @@ def test_two_sounds_make_a_picture_that_brings_the_desk_back(open_page: Open, sh
     assert [track.name for track in recipe.tracks] == ["rain.ogg", "church_bells.ogg"]
     bells = recipe.tracks[1]
     assert (bells.gain, bells.pan, bells.room, bells.mute) == (-6, 0.5, "concert-hall", False)
+    assert (bells.start, bells.duration) == (pytest.approx(1.0, abs=0.05), pytest.approx(2.5, abs=0.1))
     assert recipe.join == "mix"
 
     fresh = open_page()  # another browser, on another day
@@ -95,6 +141,12 @@ def test_two_sounds_make_a_picture_that_brings_the_desk_back(open_page: Open, sh
     expect(fresh.locator("#heard_b")).to_contain_text("LUFS")
     expect(fresh.locator("#gain_b input[type=number]")).to_have_value("-6")
     expect(fresh.locator("#pan_b input[type=number]")).to_have_value("0.5")
+    expect(fresh.locator("#facts_b")).to_contain_text("heard: 0:01.0 to 0:03.5")
+    left, width = (
+        float(fresh.locator("#sound_b .trim i").evaluate(f"e => parseFloat(e.style.{one})"))
+        for one in ("left", "width")
+    )
+    assert (left, width) == (pytest.approx(20, abs=1), pytest.approx(50, abs=2))  # percent of the waveform
     expect(fresh.locator("#room_b input")).to_have_value("Concert hall")
     shoot(fresh, "restored")
     make(fresh)

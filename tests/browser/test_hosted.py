@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from studio.ui.service import Service
 from tests.browser.test_create import make, number, open_fine
+from tests.browser.test_desk import unfold
 from tests.ui.running import running
 
 
@@ -17,8 +18,23 @@ from tests.ui.running import running
 def url(service: Service, home: Path) -> Iterator[str]:
     """The same model, offered to strangers."""
     names = (service.model, service.adapter, service.encoder)
-    with running(Service(*names, home=home / "hosted", hosted=True)) as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEARSIGHT_MAX_SOUNDS", "3")
+        with running(Service(*names, home=home / "hosted", hosted=True)) as address:
+            yield address
+
+
+def test_the_desk_ends_where_the_host_says(open_page: Callable[..., Page], shoot: Callable[..., Path]) -> None:
+    """HEARSIGHT_MAX_SOUNDS is 3 here."""
+    page = open_page()
+    unfold(page)
+    expect(page.locator("#add_sound")).to_be_visible()
+    page.locator("#add_sound").click()
+    expect(page.locator("#track_c")).to_be_visible()
+    expect(page.locator("#add_sound")).to_be_hidden()
+    shoot(page)
+    page.locator("#remove_b").click()
+    expect(page.locator("#add_sound")).to_be_visible()
 
 
 def test_each_visitor_sees_only_their_own_pictures(open_page: Callable[..., Page]) -> None:

@@ -72,6 +72,34 @@ def test_the_joined_sound_is_saved(hearsight: Callable[..., Done]) -> None:
     assert lufs(read_clip("other.wav")) > SILENCE_DBFS
 
 
+def test_what_the_ear_gets_is_saved(hearsight: Callable[..., Done]) -> None:
+    desk = ("a.wav", "b.wav", "--pan", -0.5, 0.8, "--room", "church", "dry", "--gain", 0, 6)
+    done = hearsight("hear", *desk, "--json", "--save-heard", "heard.wav", "--save-sound", "scene.wav")
+    assert (done.code, done.error) == (0, "")
+    tracks = json.loads(done.output)["tracks"]
+    for number, track in enumerate(tracks, start=1):
+        clip = read_clip(f"heard-{number}.wav")
+        assert (clip.channels, clip.rate) == (1, 16_000)
+        assert json.loads(hearsight("hear", f"heard-{number}.wav", "--json").output)["labels"] == track["labels"]
+    assert read_clip("scene.wav").channels == 2
+    assert hearsight("hear", "a.wav", "--save-heard", "alone.wav").code == 0
+    assert read_clip("alone.wav").rate == 16_000
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--save-heard out.mp3", "does not end in .wav"),
+        ("--save-heard a.wav --save-sound a-1.wav", "both write 'a-1.wav'"),
+        ("--save-heard b.wav/out.wav", "is a file"),
+    ],
+)
+def test_bad_places_for_what_the_ear_gets(options: str, said: str, hearsight: Callable[..., Done]) -> None:
+    done = hearsight("hear", "a.wav", "b.wav", *options.split())
+    assert done.code == 2 and said in done.error
+    assert not list(Path().glob("*-1.*"))
+
+
 def test_json_of_several(hearsight: Callable[..., Done]) -> None:
     write_wav(apply_gain(noise(), -60), "silent.wav")
     answer = json.loads(hearsight("hear", "a.wav", "b.wav", "silent.wav", "--json").output)

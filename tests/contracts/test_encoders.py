@@ -59,6 +59,16 @@ def test_same_sound_same_embedding(ear: Encoder) -> None:
     assert not _equal(ear.encode([noise()]), first)
 
 
+@pytest.mark.parametrize("clip", [tone(0.3, 44_100), noise(2.0, 48_000)], ids=["short", "48 kHz"])
+def test_what_it_gets_sounds_the_same_to_it(ear: Encoder, clip: Clip) -> None:
+    """The samples that the page plays as heard are those that are heard."""
+    stereo = Clip(np.concatenate([clip.samples, -0.5 * clip.samples[:, ::-1]]), clip.rate)
+    samples = ear.waveform(stereo)
+    assert samples.ndim == 1 and samples.dtype == torch.float32
+    assert len(samples) >= int(clip.seconds * ear.sample_rate)
+    assert _equal(ear.encode([Clip(samples.numpy()[None], ear.sample_rate)]), ear.encode([stereo]))
+
+
 def test_a_batch_equals_singles(ear: Encoder) -> None:
     clips = [tone(1.0), noise(2.0), tone(3.0, hertz=2000)]
     batch = ear.encode(clips)

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.evaluation.placement import halves, look, photo_pair
+from studio.evaluation.bench import Counts, Job
+from studio.evaluation.placement import (
+    PER_SOUND,
+    Placed,
+    Places,
+    halves,
+    heard_rightly,
+    known_couples,
+    look,
+    photo_pair,
+)
 
 CLASSES = list("abcdefghijklmnop")
 
@@ -71,3 +81,40 @@ def test_real_photos_are_put_together() -> None:
     made = photo_pair(bench, (["fire"], ["sea"]), seed=0)
     assert made is not None and made.tobytes() == two(RED, GREEN, (256, 256)).tobytes()
     assert photo_pair(bench, (["fire"], ["dog"]), seed=0) is None
+
+
+def test_known_couples_are_heard_rightly_and_show_different_things() -> None:
+    names = ["rain"] * 7 + ["fire"] * 2 + ["dog", "candle_like", "silent", "cough"]
+    said: dict[int, Any] = {row: [(name, 0.9), ("sea", 0.1)] for row, name in enumerate(names)}
+    said |= {0: [("fire", 0.6), ("rain", 0.4)], 11: None}
+    pairs = {"rain": ["rain"], "fire": ["fire"], "dog": ["dog"], "candle_like": ["fire"], "silent": ["snow"]}
+    bench: Any = SimpleNamespace(
+        one_piece_each=lambda: range(len(names)),
+        sound_name=names.__getitem__,
+        hear=said.__getitem__,
+        vocabulary=SimpleNamespace(pairs=pairs),
+        counts=Counts(known_couples=5),
+    )
+    found = known_couples(bench)
+    assert len(found) == 5 and len({frozenset((one.row, other.row)) for one, other in found}) == 5
+    rows = {job.row for couple in found for job in couple}
+    assert not rows & {0, 11, 12}  # misheard, silent, without pictures
+    assert len(rows & set(range(7))) <= PER_SOUND
+    assert all(not set(pairs[one.name]) & set(pairs[other.name]) for one, other in found)
+    assert not heard_rightly(bench, Job("rain", 0, 0)) and heard_rightly(bench, Job("rain", 1, 0))
+    bench.hear = lambda _row: [("sea", 1.0)]
+    assert known_couples(bench) == []
+
+
+def test_both_kinds_of_couples_have_the_same_lines() -> None:
+    hit, miss = Places((True, True), True, True), Places((True, False), False, False)
+    placed = Placed([hit, hit, hit, miss], [hit, miss, miss, miss], [hit, miss], {}, [])
+    lines = {line.name: line for line in placed.scores("placement, of these")}
+    assert lines["placement, of these: each in its half, first five classes, panned apart"].value == 0.75
+    assert lines["placement, of these: each in its half, both in the middle"].value == 0.25
+    multiple = lines["placement, of these: the first as a multiple of the second"]
+    assert (multiple.value, multiple.count, multiple.goal) == (3.0, 4, 2.0)
+    assert lines["placement, of these: one of them in its half, panned apart"].value == 0.875
+    assert lines["placement, of these: halves of two real photos, each in its half"].count == 2
+    never = Placed([hit], [miss], [], {}, []).scores("placement")
+    assert [line.value for line in never if "multiple" in line.name] == [2.0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studio.sound.clip import Clip
-from studio.sound.pictures import ACCENT, QUIET, spectrogram, waveform
+from studio.sound.pictures import spectrogram
 from tests.sound.helpers import clip_of
 
 Tone = Callable[..., Clip]
@@ -19,27 +19,8 @@ Tone = Callable[..., Clip]
 @pytest.mark.parametrize("rate", [1000, 16_000, 96_000])
 def test_sizes_and_modes(tone: Tone, width: int, seconds: float, rate: int) -> None:
     clip = tone(seconds, rate, 2, hertz=100.0)
-    wave, mel = waveform(clip, width, 33), spectrogram(clip, width, 33)
-    assert (wave.mode, wave.size) == ("RGBA", (width, 33))
+    mel = spectrogram(clip, width, 33)
     assert (mel.mode, mel.size) == ("RGB", (width, 33))
-
-
-def test_waveform_marks_the_window(tone: Tone) -> None:
-    pixels = np.asarray(waveform(tone(10.0, 1000, hertz=7.0), 100, 21, window=(2.0, 5.0)))
-    middle = pixels[10]
-    assert {tuple(pixel[:3]) for pixel in middle[20:50]} == {ACCENT}
-    assert {tuple(pixel[:3]) for pixel in np.concatenate([middle[:20], middle[50:]])} == {QUIET}
-    assert (pixels[0, 20:50, 3] > 0).all(), "the ground of the window is tinted"
-    assert (np.asarray(waveform(tone(10.0, 1000), 100, 21))[..., :3] == ACCENT).all()
-
-
-def test_waveform_follows_the_sound() -> None:
-    samples = np.zeros((1, 1000), np.float32)
-    samples[0, 500:] = 0.25
-    drawn = np.asarray(waveform(clip_of(samples, 1000), 100, 41))[..., 3] > 0
-    assert drawn[:, :50].sum() == 50, "silence is a line"
-    assert drawn[0, 50:].all(), "the loudest sample reaches the edge"
-    assert not drawn[21:, 50:].any()
 
 
 def test_spectrogram_shows_pitch_and_time(tone: Tone) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.errors import InputError
-from studio.training.loop import LoopOptions, Task, learning_rate, train
+from studio.training.loop import LoopOptions, Task, autocast, learning_rate, train
 
 
 class Line(Task):
@@ -87,3 +87,11 @@ def test_learning_rate_rises_stays_and_falls() -> None:
 def test_options_without_a_sensible_budget_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         LoopOptions(**wrong)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_only_where_it_is_not_emulated(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    with autocast("cpu"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert (product.dtype is torch.bfloat16) is native

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+from studio.adapters.word import WordAdapter
 from studio.data.recordings import COPIES, Sounds, held_out
 from studio.encoders.pocket import PocketEar
+from studio.errors import InputError
 from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
+from studio.training.adapter import AdapterTask
+from studio.training.image import ImageTask
 from studio.training.recipes import TRAINING, Work, run_training
 
 STEPS = {
@@ -72,6 +77,26 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
     defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
     assert defaults["native_size"] == 128
     assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
+
+
+def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data: Path) -> None:
+    task = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))  # now there is a picture classifier
+    assert isinstance(task, AdapterTask) and isinstance(task.adapter, WordAdapter)
+    favour = task.adapter.config.favour
+    assert len(favour) == len(task.adapter.config.concepts) and len(set(favour)) > 1
+    assert all(math.log(0.02) - 0.01 <= value <= 0 for value in favour)
+
+
+def test_favoured_photos_are_half_of_what_is_drawn(runs: Path, tiny_data: Path) -> None:
+    work = Work(tiny_data, runs, size=64, favour=("fire",))
+    task = TRAINING["pocket-image"].build(work)
+    assert isinstance(task, ImageTask)
+    of = task.photos.labels[task.latents.photos] == task.vocabulary.pictures.index("fire")
+    plain = torch.tensor([style == "photo" for style in task.latents.styles])
+    share = task.weights[torch.from_numpy(of) & plain].sum() / task.weights[plain].sum()
+    assert float(share) == pytest.approx(0.5)
+    with pytest.raises(InputError, match="no photos called unicorn"):
+        TRAINING["pocket-image"].build(Work(tiny_data, runs, size=64, favour=("unicorn",)))
 
 
 def test_a_finished_autoencoder_goes_on_without_touching_its_latents(

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 
+from studio.engine import Engine
 from studio.errors import HearsightError
 from studio.recipe import MAX_TRACKS, Recipe, Track
+from studio.sound.decode import read_clip
+from studio.ui import status
 from studio.ui.create import read
 from studio.ui.desk_panel import DeskPanel
+from studio.ui.listen_panel import Arranged
 from studio.ui.service import Service
 from studio.ui.sound_panel import SoundPanel, build_sound_panel
 from studio.ui.sounds import Look, look, starters
@@ -186,6 +191,25 @@ def test_tracks_open_one_after_the_other(panel: SoundPanel) -> None:
     assert desk.removed("BC", "B")[desk.opened] == "C"
 
 
+def test_the_desk_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def desk_for(most: str) -> DeskPanel:
+        monkeypatch.setenv("HEARSIGHT_MAX_SOUNDS", most)
+        with gr.Blocks():
+            return build_sound_panel(Service()).desk
+
+    four = desk_for("4")
+    assert four.added("B")[four.add].visible is True
+    assert four.added("BC")[four.add].visible is False  # with A they are four
+    assert four.removed("BCD", "C")[four.add].visible is True
+    # A picture made elsewhere shows all its sounds, so that one can be taken away; making it is refused in a sentence.
+    more = four.restore(Recipe(tracks=TWO.tracks * 3))
+    assert more[four.opened] == "BCDEF" and more[four.add].visible is False
+    two, one = desk_for("2"), desk_for("1")
+    assert (two.fold.visible, two.add.visible) == (True, False)
+    assert one.fold.visible is False
+    assert one.restore(TWO)[one.fold].visible is True
+
+
 def test_a_removed_track_is_not_heard_whatever_the_browser_still_holds() -> None:
     recipe = recipe_of(**placed("B", BELLS), **placed("C", FIRE), opened="C")
     assert [track.name for track in recipe.tracks] == ["rain.ogg", "fire.ogg"]
@@ -217,12 +241,70 @@ def test_matched_gains_stand_on_the_sliders_steps(panel: SoundPanel) -> None:
     again = desk.matched(**{**values, "gain": gains[0], "gain_b": gains[1]})
     assert [again[track.gain] for track in desk.tracks[:2]] == gains
     alone = desk.matched(**VALUES)
-    assert "second sound" in alone[desk.line] and len(alone) == 1
+    assert "second sound" in alone[desk.ears.line] and len(alone) == 1
 
 
 def test_a_scene_in_view_goes_when_it_is_no_longer_true(panel: SoundPanel) -> None:
     desk, values = panel.desk, VALUES | placed("B", BELLS)
-    shown = Recipe(tracks=recipe_of(**placed("B", BELLS)).tracks)
-    assert desk.scene not in desk.outdated(**values, arranged=shown)
-    assert desk.scene not in desk.outdated(**values, arranged=None)
-    assert desk.outdated(**{**values, "pan_b": 1.0}, arranged=shown)[desk.scene].visible is False
+    shown = Arranged(Recipe(tracks=recipe_of(**placed("B", BELLS)).tracks), ("A", "B"), (0.5, 0.5))
+    assert desk.ears.scene not in desk.outdated(**values, arranged=shown)
+    assert desk.ears.scene not in desk.outdated(**values, arranged=None)
+    assert desk.outdated(**{**values, "pan_b": 1.0}, arranged=shown)[desk.ears.scene].visible is False
+
+
+@pytest.fixture
+def heard_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Rain and, muted, fire, and at the right a dog; and a cache of Gradio's to write to."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    rain, fire, dog = (look(str(starters()[number].path)) for number in (0, 4, 5))
+    values = VALUES | {"sound": rain.path, "facts": rain, "start": 1.0, "duration": 2.0, "opened": "BC"}
+    return values | placed("B", fire, mute=True) | placed("C", dog, pan=0.8, gain=-6.0, duration=5.0)
+
+
+def test_the_scene_and_each_sound_as_the_ear_gets_it(heard_values: dict[str, Any]) -> None:
+    """What is played is what is heard: to the ear, a saved track is that track."""
+    with gr.Blocks():
+        desk = build_sound_panel(Service()).desk
+    service, ears = desk.service, desk.ears
+    service.load()
+    _, joined, said = desk.listened(**heard_values)
+    arranged = joined[ears.arranged]
+    assert isinstance(arranged, Arranged) and arranged.letters == ("A", "B", "C")
+    assert [value for _, value in joined[ears.which].choices] == ["scene", "A", "C"]  # a muted one is not heard
+    assert read_clip(joined[ears.sound].value["path"]).channels == 2
+    assert "Shares of the picture: A " in said[ears.heard] and "rain" in said[ears.heard]
+    assert "dog" in said[desk.tracks[2].heard] and desk.tracks[1].heard not in said
+    recipe = arranged.recipe
+    expected = Engine().as_heard(recipe)
+    for letter, place in (("A", 0), ("C", 2)):
+        plays, hears = ears.picked(letter, arranged)
+        clip, wanted = read_clip(plays[ears.sound].value["path"]), expected[place]
+        assert wanted is not None and np.array_equal(clip.samples, wanted.samples)  # not one of them is rounded
+        assert (clip.channels, clip.rate) == (1, 16_000) and "mono, 16 kHz" in plays[ears.sound].label
+        heard = service.engine(0.0).hear(clip)  # type: ignore[union-attr]
+        assert status.percent(heard.labels[0][1]) in hears[ears.heard]
+    assert list(ears.picked("C", None)) == [{ears.line: gr.skip()}]
+    back = list(ears.picked("scene", arranged))
+    assert ears.sound in back[0] and "Shares" in back[-1][ears.heard]
+
+
+def test_a_scene_that_cannot_be_heard_is_a_sentence(heard_values: dict[str, Any], panel: SoundPanel) -> None:
+    ears = panel.desk.ears
+    *_, last = panel.desk.listened(**{**heard_values, "mute": True, "mute_c": True})
+    assert last[ears.scene].visible is False and "all are muted" in last[ears.line]
+
+
+def test_a_grip_on_the_waveform_sets_the_part(panel: SoundPanel) -> None:
+    track, rain = panel.desk.tracks[1], look(str(starters()[0].path))
+
+    def let_go(**part: Any) -> dict[Any, Any]:
+        return track.trimmed(rain, gr.EventData(None, part))
+
+    moved = let_go(start=1.234567, duration=2.0)
+    assert (moved[track.start].value, moved[track.duration].value) == (1.23, 2.0)
+    assert "heard: 0:01.2 to 0:03.2" in moved[track.line]
+    beyond = let_go(start=-3, duration=1e9)
+    assert (beyond[track.start].value, beyond[track.duration].value) == (0.0, pytest.approx(rain.seconds, abs=0.01))
+    for nonsense in ({}, {"start": "x", "duration": 1}, {"start": float("nan"), "duration": 1}):
+        assert list(let_go(**nonsense)) == [track.line]
+    assert list(track.trimmed(None, gr.EventData(None, {"start": 0, "duration": 1}))) == [track.line]
