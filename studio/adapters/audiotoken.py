@@ -79,8 +79,8 @@ class _Unary(nn.Module):
         super().__init__()
         self.embed, self.feature_reduce = nn.Conv1d(width, width, 1), nn.Conv1d(width, 1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        heard = F.dropout(F.relu(self.embed(x)), 0.5, self.training)
+    def forward(self, x: Tensor, dropout: float) -> Tensor:
+        heard = F.dropout(F.relu(self.embed(x)), dropout)
         return self.feature_reduce(heard).squeeze(1)
 
 
@@ -105,23 +105,28 @@ class _Pooling(nn.Module):
         self.pp_models = nn.ModuleDict({"0": _Pairwise(width)})
         self.reduce_potentials = nn.ModuleList([nn.Conv1d(2, 1, 1, bias=False)])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, dropout: float) -> Tensor:
         over_time = x.transpose(1, 2)
-        potentials = torch.stack([self.un_models[0](over_time), self.pp_models["0"](over_time)], dim=1)  # [B, 2, T]
+        potentials = torch.stack(
+            [self.un_models[0](over_time, dropout), self.pp_models["0"](over_time)], dim=1
+        )  # [B, 2, T]
         weight = self.reduce_potentials[0](potentials).softmax(dim=-1)  # [B, 1, T]
         return (weight @ x).squeeze(1)
 
 
 class Embedder(nn.Module):
-    """States of the ear [B, T, D] -> the word [B, W]. Weights are named as in the published file."""
+    """States of the ear [B, T, D] -> the word [B, W]. Weights are named as in the published file.
+
+    dropout: inside the pooling; 0.5 in training, and none where a sound is to give the same word each time.
+    """
 
     def __init__(self, sound_dim: int, text_width: int) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(sound_dim, sound_dim), nn.Linear(sound_dim, text_width)
         self.fga = _Pooling(text_width)
 
-    def forward(self, states: Tensor) -> Tensor:
-        pooled: Tensor = self.fga(self.fc2(F.gelu(self.fc1(states))))
+    def forward(self, states: Tensor, dropout: float = 0.0) -> Tensor:
+        pooled: Tensor = self.fga(self.fc2(F.gelu(self.fc1(states))), dropout)
         return pooled
 
 

@@ -24,7 +24,7 @@ def load_backbone(name: str, choice: DeviceChoice, *, allow_download: bool = Fal
     if source.suffix == ".safetensors":
         from studio.backbones._single_file import load_single_file
 
-        return load_single_file(source, choice, variant, allow_download=allow_download)
+        return load_single_file(source, choice, variant)
     index = source / "model_index.json"
     try:
         form = json.loads(index.read_bytes())["_class_name"]

@@ -2,7 +2,7 @@
 
 Such a file has no configs and no tokenizer. The configs of the three published models are here; a Diffusers folder of
 the file's own name beside it ("style.safetensors" and "style/") overrules them, component by component, and scheduler
-and hearsight.json too. The tokenizer is taken from that folder, else from a model of the hub's cache.
+and hearsight.json too. So does its tokenizer; without one CLIP's words are read, which all published models share.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
+from studio.backbones._clip_words import clip_tokenizer
 from studio.backbones._memory import check_room
 from studio.backbones._older_names import openclip_name, unet_name, vae_name
 from studio.backbones._parts import load_parts, read_json
@@ -31,7 +32,6 @@ from studio.errors import InputError
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP, OPENCLIP = "cond_stage_model.transformer.text_model.", "cond_stage_model.model."
 XL_CLIP, XL_OPENCLIP = "conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."
-TOKENIZER = "openai/clip-vit-large-patch14"  # the words of all three; two small files
 
 _CROSS, _PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
 _SD_BLOCKS: dict[str, Any] = {
@@ -100,7 +100,7 @@ CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def load_single_file(path: Path, choice: DeviceChoice, variant: Variant, *, allow_download: bool = False) -> Backbone:
+def load_single_file(path: Path, choice: DeviceChoice, variant: Variant) -> Backbone:
     """Load such a file. Raises InputError naming the first weight that is missing or has another shape."""
     from studio.backbones import BACKBONES
 
@@ -114,9 +114,14 @@ def load_single_file(path: Path, choice: DeviceChoice, variant: Variant, *, allo
             parts = _networks(form, configs, lambda key: file.get_tensor(key) if key in found else None, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model file {path} cannot be read ({error}). Copy the file again.") from None
-    parts["tokenizer"] = _tokenizer(beside, "tokenizer", path, allow_download)
+    parts["tokenizer"] = _tokenizer(beside, "tokenizer")
+    if len(parts["tokenizer"]) != parts["text_encoder"].config.vocab_size:
+        raise InputError(
+            f"The model file {path.name} has no tokenizer with it, and it does not read the {len(parts['tokenizer'])} "
+            f"tokens of CLIP: put its folder 'tokenizer' into a folder {path.stem!r} beside it."
+        )
     if form != "sd1":
-        parts["tokenizer_2" if form == "sdxl" else "tokenizer"] = _padded_with_bang(beside, form, path, allow_download)
+        parts["tokenizer_2" if form == "sdxl" else "tokenizer"] = _padded_with_bang(beside, form)
     kind: Any = BACKBONES.get("StableDiffusionXLPipeline" if form == "sdxl" else "StableDiffusionPipeline")
     own = beside / "hearsight.json"
     defaults = ModelDefaults(**read_json(own)) if own.exists() else None
@@ -219,31 +224,15 @@ def _text(config: dict[str, Any]) -> CLIPTextConfig:
     return CLIPTextConfig(**config)
 
 
-def _tokenizer(beside: Path, name: str, path: Path, allow_download: bool) -> CLIPTokenizer:
-    if (beside / name).is_dir():
-        return load_parts(beside, {name: CLIPTokenizer})[name]
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    patterns = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
-    for online in (False, True)[: 1 + allow_download]:
-        try:
-            folder = Path(snapshot_download(TOKENIZER, allow_patterns=patterns, local_files_only=not online))
-        except (OSError, HfHubHTTPError, LocalEntryNotFoundError):
-            continue
-        if (folder / "merges.txt").is_file():
-            return load_parts(folder.parent, {folder.name: CLIPTokenizer})[folder.name]
-    raise InputError(
-        f"The model file {path.name} has no tokenizer with it. Put the folder 'tokenizer' of any Stable Diffusion "
-        f"model (vocab.json, merges.txt) into a folder {path.stem!r} beside it, or allow the download of "
-        f"{TOKENIZER}'s with HEARSIGHT_ALLOW_DOWNLOAD=1."
-    )
+def _tokenizer(beside: Path, name: str) -> CLIPTokenizer:
+    """The folder's own, else the one that all published models share."""
+    return load_parts(beside, {name: CLIPTokenizer})[name] if (beside / name).is_dir() else clip_tokenizer()
 
 
-def _padded_with_bang(beside: Path, form: str, path: Path, allow_download: bool) -> CLIPTokenizer:
+def _padded_with_bang(beside: Path, form: str) -> CLIPTokenizer:
     """The tokenizer of an OpenCLIP text encoder: the same words, padded with "!" (id 0)."""
     own = "tokenizer_2" if form == "sdxl" and (beside / "tokenizer_2").is_dir() else "tokenizer"
-    tokenizer = _tokenizer(beside, own, path, allow_download)
+    tokenizer = _tokenizer(beside, own)
     if own == "tokenizer":
         tokenizer.pad_token = "!"
     return tokenizer

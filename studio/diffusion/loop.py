@@ -9,7 +9,7 @@ Letters: R rows of the batch (1 to 3), C latent channels, h x w latent size.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -161,10 +161,10 @@ def _step(moment: Moment, extensions: Sequence[Extension]) -> None:
 
 def _noise_source(scheduler: Any, generator: torch.Generator) -> dict[str, torch.Generator]:
     """The generator argument for those schedulers that draw noise; left to themselves they use torch's global one."""
-    return {"generator": generator} if _draws_noise(type(scheduler)) else {}
+    return {"generator": generator} if _draws_noise(type(scheduler).step) else {}
 
 
 @cache
-def _draws_noise(kind: type[Any]) -> bool:
+def _draws_noise(step: Callable[..., Any]) -> bool:
     """Looked up once a class and not in every step, of which it would be a sixth."""
-    return "generator" in inspect.signature(kind.step).parameters  # type: ignore[attr-defined]
+    return "generator" in inspect.signature(step).parameters

@@ -89,6 +89,7 @@ class AudioTokenPairs(PairTask):
     adapter: AudioTokenAdapter
     MAGNITUDE: ClassVar[float] = 0.01
     CLASSIFICATION: ClassVar[float] = 0.01
+    DROPOUT: ClassVar[float] = 0.5
 
     def __init__(self, parts: PairParts) -> None:
         width = parts.backbone.dims.text_width
@@ -104,8 +105,8 @@ class AudioTokenPairs(PairTask):
 
     def words(self, heard: SoundEmbedding) -> Tensor:
         """float32 [B, 1, D]; each sound alone, because the pooling looks at all of its moments."""
-        rows = zip(heard.tokens, heard.mask, strict=True)
-        return torch.stack([self.adapter.embedder(tokens[mask][None]).float() for tokens, mask in rows])
+        rows, dropout = zip(heard.tokens, heard.mask, strict=True), self.DROPOUT * self.adapter.embedder.training
+        return torch.stack([self.adapter.embedder(tokens[mask][None], dropout).float() for tokens, mask in rows])
 
     def errors(self, heard: SoundEmbedding, latents: Tensor, generator: torch.Generator) -> Tensor:
         return self.denoising.errors(latents, embed_each(self.backbone, PROMPT, self.words(heard)), generator)

@@ -119,9 +119,14 @@ def test_a_picture_beyond_the_native_size_is_decoded_in_tiles_where_memory_is_sh
 ) -> None:
     """Planned for 64 px: 128 px take four times as much. Each call decides, and leaves the model as it was."""
     backbone: Any = load_backbone(str(tiny_folder), pick_device("cpu")._replace(dtype=torch.float32))
-    tiled = []
+    tiled: list[int] = []
     decode = backbone.vae.tiled_decode
-    monkeypatch.setattr(backbone.vae, "tiled_decode", lambda *args, **named: tiled.append(1) or decode(*args, **named))
+
+    def counted(*args: Any, **named: Any) -> Any:
+        tiled.append(1)
+        return decode(*args, **named)
+
+    monkeypatch.setattr(backbone.vae, "tiled_decode", counted)
     large, native = torch.randn(1, 4, 16, 16), torch.randn(1, 4, 8, 8)
     plain = backbone.decode(large)
     assert not tiled and backbone.notes_at(128, 128) == ()
