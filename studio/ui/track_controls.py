@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import gradio as gr
@@ -193,11 +193,14 @@ class TrackControls:
 
     def trimmed(self, facts: object, event: gr.EventData) -> Updates:
         """A grip on the waveform was let go."""
-        part = [getattr(event, name, None) for name in ("start", "duration")]  # as a browser sends it
-        if not isinstance(facts, Look) or not all(isinstance(one, int | float) and isfinite(one) for one in part):
+        try:  # a browser may send anything
+            start, duration = float(event.start), float(event.duration)
+        except (AttributeError, TypeError, ValueError):
+            start = duration = nan
+        if not isinstance(facts, Look) or not isfinite(start + duration):
             return {self.line: gr.skip()}
-        start = min(max(part[0], 0.0), _latest_start(facts.seconds))
-        duration = min(max(part[1], settings(Track)["duration"].minimum or 0.05), facts.seconds - start)
+        start = min(max(start, 0.0), _latest_start(facts.seconds))
+        duration = min(max(duration, settings(Track)["duration"].minimum or 0.05), facts.seconds - start)
         return self._part(facts, round(start, 2), round(duration, 2))
 
     def redrawn(self, facts: object, start: float, duration: float) -> Any:
