@@ -92,7 +92,7 @@ class EditPhoto(Command):
             engine = Engine(arguments.device)
             result = draw(engine, recipe.replace(preview_every=0), bar)
         if target is not None:
-            save_sound(engine, recipe, target)
+            save_sound(engine.scene(recipe), target)
         for image, one, file in zip(result.images, result.recipes, files, strict=True):
             save_png(image, one, file)
         if again is not None and result.read is not None and result.read.reconstruction is not None:

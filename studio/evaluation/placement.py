@@ -117,7 +117,7 @@ def known_couples(bench: Bench) -> list[tuple[Job, Job]]:
         (name, rows[turn]) for turn in range(PER_SOUND) for name, rows in sorted(of_sound.items()) if rows[turn:]
     ]
     known = [Job(name, row, seed) for seed, (name, row) in enumerate(in_turn)]
-    made = {}
+    made: dict[frozenset[int], tuple[Job, Job]] = {}
     for step in (len(known) // 2, len(known) // 3):  # each is the first of a pair, and of a second one
         for place, one in enumerate(known):
             other = known[(place + step) % len(known)]

@@ -165,13 +165,16 @@ class DeskPanel:
         found = ((track, alone.get(track.letter)) for track in self.tracks)
         return {track.heard: track.hears(one) for track, one in found if one is not None}
 
-    def listened_alone(self, **values: Any) -> Iterator[Updates]:
+    def listened_alone(self, request: gr.Request, **values: Any) -> Iterator[Updates]:
         """What the ear hears in each of the tracks, one after the other, as soon as there is an ear."""
-        for track in self.tracks:
-            known = [values[name] for name in track.inputs if not name.startswith("sound")]
-            if isinstance(known[0], Look):
-                for heard in track.listened(*known):
-                    yield {track.heard: heard}
+        asked = []
+        for track in self.tracks:  # all are asked now, and answered one after the other
+            facts, *part = (values[name] for name in track.inputs if not name.startswith("sound"))
+            if isinstance(facts, Look):
+                asked.append((track, track.asked(request), facts, part))
+        for track, newest, facts, part in asked:
+            for heard in track.heard_in(newest, facts, *part):
+                yield {track.heard: heard}
 
     def outdated(self, **values: Any) -> Updates:
         """Something was changed: a scene in view that is no longer what the ear would hear must go."""

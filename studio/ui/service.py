@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hearsight.app")
 
+_PLACES = 2000  # of all open pages; beyond them the oldest is forgotten, and then what is asked last is not known
 STOPS_AT_ONCE = 0.7  # s; a small model's step is over by then, and a large one's is worth a word
 
 
@@ -84,6 +86,7 @@ class Service:
         self._lock = threading.Lock()
         self._loading: threading.Thread | None = None
         self._stops: dict[str, set[threading.Event]] = {}
+        self._asked: OrderedDict[tuple[str, str], object] = OrderedDict()
 
     def warm_up(self) -> None:
         """Start loading the model in the background, unless it is loaded or loading. Returns at once."""
@@ -178,6 +181,19 @@ class Service:
         if len(self.line) >= limits().below("waiting", float("inf")):
             raise InputError(words.LINE_FULL.format(ahead=len(self.line)))
         return self.line.join()
+
+    def newest(self, session: str, place: str) -> Callable[[], bool]:
+        """Says whether this is still the last time that a page asked for what stands at a place of it.
+
+        An earlier question may be answered later: both wait for the model, and nobody knows which goes on first.
+        """
+        asked = object()
+        with self._lock:
+            self._asked[session, place] = asked
+            self._asked.move_to_end((session, place))
+            while len(self._asked) > _PLACES:
+                self._asked.popitem(last=False)
+        return lambda: self._asked.get((session, place), asked) is asked
 
     @contextmanager
     def stoppable(self, session: str) -> Iterator[threading.Event]:

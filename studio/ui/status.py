@@ -122,7 +122,8 @@ def heard_note(text: str) -> str:
 
 def heard_shortly(heard: Heard) -> str:
     """What the ear hears in one of several sounds, on one line: the best labels, and how loud it is for the ear."""
-    best, *others = [f"{label.replace('_', ' ')} {percent(share)}" for label, share in heard.labels[:HEARD_SHOWN]]
+    likely = [pair for place, pair in enumerate(heard.labels[:HEARD_SHOWN]) if place == 0 or pair[1] >= 0.01]
+    best, *others = [f"{label.replace('_', ' ')} {percent(share)}" for label, share in likely]
     said = ", ".join([f"<b>{escape(best)}</b>", *map(escape, others)])
     return f'<p class="heard-shortly">{words.HEARS} {said} · {escape(loudness(heard.lufs))}</p>'
 

@@ -5,10 +5,10 @@ The page's first sound, A, and all further ones are this same class; they differ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import gradio as gr
@@ -193,33 +193,48 @@ class TrackControls:
 
     def trimmed(self, facts: object, event: gr.EventData) -> Updates:
         """A grip on the waveform was let go."""
-        part = [getattr(event, name, None) for name in ("start", "duration")]  # as a browser sends it
-        if not isinstance(facts, Look) or not all(isinstance(one, int | float) and isfinite(one) for one in part):
+        try:  # a browser may send anything
+            start, duration = float(event.start), float(event.duration)
+        except (AttributeError, TypeError, ValueError):
+            start = duration = nan
+        if not isinstance(facts, Look) or not isfinite(start + duration):
             return {self.line: gr.skip()}
-        start = min(max(part[0], 0.0), _latest_start(facts.seconds))
-        duration = min(max(part[1], settings(Track)["duration"].minimum or 0.05), facts.seconds - start)
+        start = min(max(start, 0.0), _latest_start(facts.seconds))
+        duration = min(max(duration, settings(Track)["duration"].minimum or 0.05), facts.seconds - start)
         return self._part(facts, round(start, 2), round(duration, 2))
 
     def redrawn(self, facts: object, start: float, duration: float) -> Any:
         """The frame around the heard part, after a slider moved."""
         return heard_part(facts, start, duration) if isinstance(facts, Look) else gr.skip()
 
-    def listened(self, facts: object, start: float, duration: float, *placed: Any) -> Iterator[Any]:
+    def listened(
+        self, request: gr.Request, facts: object, start: float, duration: float, *placed: Any
+    ) -> Iterator[Any]:
         """What the ear hears in the chosen part, as soon as there is an ear. placed: the values of `PLACED`."""
-        if not isinstance(facts, Look):
+        if isinstance(facts, Look):
+            yield from self.heard_in(self.asked(request), facts, start, duration, *placed)
+        else:
             yield gr.skip()
-            return
+
+    def asked(self, request: gr.Request) -> Callable[[], bool]:
+        """A page asks what is heard here; whether it has not asked again since."""
+        return self.service.newest(str(request.session_hash), f"heard {self.letter}")
+
+    def heard_in(
+        self, newest: Callable[[], bool], facts: Look, start: float, duration: float, *placed: Any
+    ) -> Iterator[Any]:
+        """As `listened`; nothing is said any more when it is not the newest question about this track."""
         here = dict(zip(PLACED, placed, strict=True))
         values = Values(self.letter, facts.path, facts, start, duration, **here, weight=0)
         try:
             track = values.track()
             while (heard := self.service.hear(track)) is None:
-                yield self.says(words.HEARS_LATER)
-            yield self.hears(heard)
+                yield self.says(words.HEARS_LATER) if newest() else gr.skip()
+            yield self.hears(heard) if newest() else gr.skip()
             if self.first and (more := self.service.character(track)):
-                yield status.heard(heard.labels, heard.lufs, more)
+                yield status.heard(heard.labels, heard.lufs, more) if newest() else gr.skip()
         except Exception as error:  # a model that cannot be loaded, a silent part: the page says so and goes on
-            yield self.says(sentence(error))
+            yield self.says(sentence(error)) if newest() else gr.skip()
 
     def hears(self, heard: Heard) -> str:
         """What the ear heard: a list with bars for the first sound, one line for the others."""

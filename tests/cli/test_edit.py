@@ -23,9 +23,10 @@ def photo() -> Path:
 
 def test_an_edited_photo(photo: Path, sound: Path, hearsight: Callable[..., Done]) -> None:
     options = ("--keep-layout", 0.25, "--keep-detail", 1, "--gain", -3, "--steps", 3, "--reconstruction", "again.png")
-    done = hearsight("edit", photo, sound, "-o", "new/out.png", *options)
+    done = hearsight("edit", photo, sound, "-o", "new/out.png", *options, "--save-sound", "heard.wav")
     assert (done.code, done.output) == (0, f"{Path('new/out.png')}\n"), done.error
     assert "Photo: 96 x 64 px, comes back with" in done.error
+    assert Path("heard.wav").stat().st_size > 1000
     recipe = read_recipe("new/out.png")
     assert recipe.edit is not None
     assert (recipe.edit.method, recipe.edit.keep_layout, recipe.edit.keep_detail) == ("pnp", 0.25, 1)

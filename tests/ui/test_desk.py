@@ -13,8 +13,9 @@ import pytest
 from studio.engine import Engine
 from studio.errors import HearsightError
 from studio.recipe import MAX_TRACKS, Recipe, Track
+from studio.result import Heard
 from studio.sound.decode import read_clip
-from studio.ui import status
+from studio.ui import status, words
 from studio.ui.create import read
 from studio.ui.desk_panel import DeskPanel
 from studio.ui.listen_panel import Arranged
@@ -286,6 +287,30 @@ def test_the_scene_and_each_sound_as_the_ear_gets_it(heard_values: dict[str, Any
     assert list(ears.picked("C", None)) == [{ears.line: gr.skip()}]
     back = list(ears.picked("scene", arranged))
     assert ears.sound in back[0] and "Shares" in back[-1][ears.heard]
+
+
+def test_an_older_question_is_not_answered_over_a_newer_one(
+    panel: SoundPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A starter is chosen while the model loads: both wait for the ear, and the older one may be the last to hear."""
+    track, request = panel.first, gr.Request(session_hash="page")
+    rain, fire = (look(str(starters()[number].path)) for number in (0, 4))
+    ready: list[bool] = []
+    heard = {one.path: Heard([(one.name, 1.0)], 5.0, -20.0, (0.0, 5.0)) for one in (rain, fire)}
+    monkeypatch.setattr(track.service, "hear", lambda one: heard[one.path] if ready else None)
+    monkeypatch.setattr(track.service, "character", lambda _track: "")
+    part = (0.0, 5.0, 0.0, 0.0, "dry", False, False)
+    values = VALUES | dict(
+        zip(("facts", "start", "duration", "gain", "pan", "room", "mute", "solo"), (rain, *part), strict=True)
+    )
+    older = panel.desk.listened_alone(request, **values)
+    assert words.HEARS_LATER in next(older)[track.heard]
+    newer = track.listened(request, fire, *part)
+    assert words.HEARS_LATER in next(newer)
+    ready.append(True)
+    assert "fire.ogg" in next(newer)
+    assert all("rain.ogg" not in str(update) for update in older)
+    assert "rain.ogg" in next(track.listened(gr.Request(session_hash="another"), rain, *part))
 
 
 def test_a_scene_that_cannot_be_heard_is_a_sentence(heard_values: dict[str, Any], panel: SoundPanel) -> None:
