@@ -27,11 +27,13 @@ from studio.backbones._variant import Variant
 from studio.backbones.base import Backbone, ModelDefaults
 from studio.device import DeviceChoice
 from studio.errors import InputError
+from studio.hub import ALLOW_DOWNLOAD, cached
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP, OPENCLIP = "cond_stage_model.transformer.text_model.", "cond_stage_model.model."
 XL_CLIP, XL_OPENCLIP = "conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."
 TOKENIZER = "openai/clip-vit-large-patch14"  # the words of all three; two small files
+_WORDS = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 _CROSS, _PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
 _SD_BLOCKS: dict[str, Any] = {
@@ -110,7 +112,7 @@ def load_single_file(path: Path, choice: DeviceChoice, variant: Variant, *, allo
             found = set(file.keys())
             form = form_of(path, found)
             beside = path.with_suffix("")
-            configs = {name: _config(beside, name, config) for name, config in CONFIGS[form].items()}
+            configs = configs_of(path, form)
             parts = _networks(form, configs, lambda key: file.get_tensor(key) if key in found else None, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model file {path} cannot be read ({error}). Copy the file again.") from None
@@ -122,6 +124,11 @@ def load_single_file(path: Path, choice: DeviceChoice, variant: Variant, *, allo
     defaults = ModelDefaults(**read_json(own)) if own.exists() else None
     loaded: Backbone = kind(path, choice, kind.checked(path, parts), configs["scheduler"], defaults, variant)
     return loaded
+
+
+def configs_of(path: Path, form: str) -> dict[str, dict[str, Any]]:
+    """The configs of a model file, by component: those beside it, else the published ones."""
+    return {name: _config(path.with_suffix(""), name, config) for name, config in CONFIGS[form].items()}
 
 
 def form_of(path: Path, keys: set[str]) -> str:
@@ -225,18 +232,28 @@ def _tokenizer(beside: Path, name: str, path: Path, allow_download: bool) -> CLI
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    patterns = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
     for online in (False, True)[: 1 + allow_download]:
         try:
-            folder = Path(snapshot_download(TOKENIZER, allow_patterns=patterns, local_files_only=not online))
+            folder = Path(snapshot_download(TOKENIZER, allow_patterns=list(_WORDS), local_files_only=not online))
         except (OSError, HfHubHTTPError, LocalEntryNotFoundError):
             continue
         if (folder / "merges.txt").is_file():
             return load_parts(folder.parent, {folder.name: CLIPTokenizer})[folder.name]
-    raise InputError(
+    raise InputError(no_tokenizer(path))
+
+
+def has_tokenizer(path: Path) -> bool:
+    """Whether there is a tokenizer for a model file, beside it or in the hub's cache."""
+    beside = path.with_suffix("") / "tokenizer"
+    return beside.is_dir() or cached(TOKENIZER, _WORDS, lambda folder: (folder / "merges.txt").is_file()) is not None
+
+
+def no_tokenizer(path: Path) -> str:
+    """What to do where there is none."""
+    return (
         f"The model file {path.name} has no tokenizer with it. Put the folder 'tokenizer' of any Stable Diffusion "
         f"model (vocab.json, merges.txt) into a folder {path.stem!r} beside it, or allow the download of "
-        f"{TOKENIZER}'s with HEARSIGHT_ALLOW_DOWNLOAD=1."
+        f"{TOKENIZER}'s with {ALLOW_DOWNLOAD}=1."
     )
 
 
