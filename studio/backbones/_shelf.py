@@ -17,7 +17,7 @@ from typing import Any
 from studio.backbones import BACKBONES
 from studio.backbones._known import BYTES, KNOWN, Known
 from studio.backbones._latent import usual_defaults, weight_files
-from studio.backbones._memory import GIB, check_room, free_memory, plan_memory
+from studio.backbones._memory import MemoryPlan, check_room, free_memory, plan_memory
 from studio.backbones._parts import read_json
 from studio.backbones._single_file import UNET, VAE, configs_of, form_of, has_tokenizer, no_tokenizer
 from studio.backbones._t5 import LARGE
@@ -39,7 +39,8 @@ class ShelvedModel:
     place: EMBEDDED, OWN, CACHED or HUB.  folder: None where it is not here.
     ready: whether it can be loaded without a download.  lacks: what of it is missing or damaged, in words.
     download: about how many bytes are to be fetched.  weights: bytes in memory while it draws.
-    fits: whether this machine has room for it now.  plan: how it would be kept in memory, or why it cannot, in words.
+    fits: whether this machine has room for it now.  plan: how it would be kept in memory, or why it cannot, in words;
+    offload, slices: the same as in a MemoryPlan.  free: bytes of the memory it would be in; None where nobody knows.
     defaults: what it is best drawn with.
     word: D, the width of the word A* in it.  hidden: the width of its transformer; None where it has a U-Net.
     """
@@ -58,6 +59,9 @@ class ShelvedModel:
     word: int | None = None
     hidden: int | None = None
     lacks: str = ""
+    free: int | None = None
+    offload: bool = False
+    slices: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def _shelved(
         for part, count in found.parts.items()
     }
     fits, plan = _plan(title, found, weights, choice, freed)
+    parted = plan if isinstance(plan, MemoryPlan) else None
     return ShelvedModel(
         name,
         title,
@@ -145,11 +150,14 @@ def _shelved(
         download,
         sum(weights.values()),
         fits,
-        plan,
+        str(plan) if parted is None else parted.reason,
         found.defaults,
         found.word,
         found.hidden,
         found.lacks,
+        free_memory(choice.device, freed),
+        parted is not None and parted.offload,
+        parted is not None and parted.slice_attention,
     )
 
 
@@ -158,7 +166,9 @@ def _itemsize(part: str, count: int) -> int:
     return 2 if part == "text_encoder" and count >= LARGE else 4
 
 
-def _plan(title: str, found: _Found, weights: dict[str, int], choice: DeviceChoice, freed: int) -> tuple[bool, str]:
+def _plan(
+    title: str, found: _Found, weights: dict[str, int], choice: DeviceChoice, freed: int
+) -> tuple[bool, MemoryPlan | str]:
     """Whether loading and drawing would fit just now, and how. It is what loading itself would choose."""
     on_gpu = choice.device.type == "cuda"
     try:
@@ -167,7 +177,7 @@ def _plan(title: str, found: _Found, weights: dict[str, int], choice: DeviceChoi
         if not on_gpu and free is not None:  # what it takes of the processor's memory is gone when it is planned
             free = max(0, free - sum(weights.values()))
         size, channels = found.defaults.native_size, found.channels
-        return True, plan_memory(weights, free, choice.device, native_size=size, vae_channels=channels).reason
+        return True, plan_memory(weights, free, choice.device, native_size=size, vae_channels=channels)
     except InputError as error:
         return False, str(error)
 
@@ -250,8 +260,3 @@ def head_of(path: Path) -> dict[str, list[int]]:
             raise ValueError(f"{path.name} is no safetensors file, or a damaged one")
         values = json.loads(file.read(length))
     return {name: list(one["shape"]) for name, one in values.items() if name != "__metadata__"}
-
-
-def spoken(size: int) -> str:
-    """Bytes as GiB, as the memory plan says them."""
-    return f"{size / GIB:.1f} GiB"
