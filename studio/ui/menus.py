@@ -131,14 +131,14 @@ def settled(chosen: str, adapter: str) -> str:
     return settled_adapter(chosen, adapter)
 
 
-def ear_choices() -> Choices:
-    """The ears that are on this machine."""
+def ear_choices(*also: str) -> Choices:
+    """The ears that are on this machine, and those that a picture brought along."""
     from studio.encoders import ENCODERS
     from studio.encoders._weights import installed
 
     kinds = {name: ENCODERS.get(name).published for name in ENCODERS}
     here = [name for name, published in kinds.items() if published is None or installed(name, published) is not None]
-    return [(words.EAR_TITLES.get(name, name), name) for name in here]
+    return [(words.EAR_TITLES.get(name, name), name) for name in dict.fromkeys((*here, *also))]
 
 
 def spoken_fields(values: Mapping[str, Any], by_hand: bool = True) -> dict[str, Any]:

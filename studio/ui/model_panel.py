@@ -57,8 +57,9 @@ class ModelPanel:
 
     def restore(self, recipe: Recipe) -> Updates:
         """The updates that show what a picture was made with."""
+        spoken = menus.settled(recipe.model, recipe.adapter) == menus.CONCEPTS
         shown = self._shown(recipe.model, recipe.adapter, here=False)
-        return {**shown, **self.phrases.restore(recipe)}
+        return {**shown, **self.phrases.restore(recipe, spoken)}
 
     def _here(self, request: gr.Request) -> bool:
         """Whether somebody sits in front of this machine, who may say what is downloaded."""

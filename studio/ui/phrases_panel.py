@@ -43,10 +43,12 @@ class PhrasesPanel:
         updates: Updates = {self.box: gr.Column(visible=wanted)}
         return updates | {self.ear: gr.Dropdown(menus.ear_choices())} if wanted else updates
 
-    def restore(self, recipe: Recipe) -> Updates:
+    def restore(self, recipe: Recipe, wanted: bool) -> Updates:
         """The updates that show a recipe; the phrases of a finished picture are what the ear said."""
+        ear = recipe.ear or menus.EAR
         return {
-            self.ear: gr.Dropdown(value=recipe.ear or menus.EAR),
+            **self.shown(wanted),
+            **({self.ear: gr.Dropdown(menus.ear_choices(ear), value=ear)} if wanted else {}),
             self.top_k: recipe.top_k,
             self.temperature: recipe.temperature,
             **self.said(recipe.concepts or ""),

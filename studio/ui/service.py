@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from studio.errors import HearsightError, InputError
 from studio.hub import download_allowed
 from studio.limits import limits, offered_models
-from studio.paths import pictures_folder
+from studio.paths import pictures_folder, weights_home
 from studio.recipe import Recipe, Track
 from studio.result import Heard, HeardScene
 from studio.ui import words
@@ -159,11 +159,15 @@ class Service:
         return prepare_scene(recipe).clip
 
     def at_home(self, recipe: Recipe) -> Recipe:
-        """A recipe from a picture, which names folders without their place: ours is found again by its name."""
+        """A recipe with its model and adapter as the menus name them: those of the app and of the user's own folders
+        by their names, with which a picture leaves the page.
+        """
         ours = {Path(name).name: name for name in (self.model, self.adapter)}
-        return recipe.replace(
-            model=ours.get(recipe.model, recipe.model), adapter=ours.get(recipe.adapter, recipe.adapter)
+        model, adapter = (
+            path.name if (path := Path(name)).parent == weights_home() / kind else name
+            for name, kind in ((recipe.model, "models"), (recipe.adapter, "adapters"))
         )
+        return recipe.replace(model=ours.get(model, model), adapter=ours.get(adapter, adapter))
 
     def allowed(self, recipe: Recipe) -> Recipe:
         """A recipe as this app's limits let it be made. Raises InputError when it asks for more than they give."""

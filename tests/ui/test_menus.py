@@ -6,6 +6,7 @@ import gc
 import shutil
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,39 +23,36 @@ from studio.recipe import Recipe, Track
 from studio.sound.write import write_wav
 from studio.ui import downloads, jobs, menus
 from studio.ui.album import Album
-from studio.ui.create import CreateTab, read
+from studio.ui.create import CreateTab, build_create_tab, read
 from studio.ui.live import blank_recipe
 from studio.ui.service import Service
 from tests.models import tone
 from tests.ui.test_parts import MISSING, VALUES
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+TURBO = "stabilityai/sd-turbo"
 HERE: Any = SimpleNamespace(headers={}, client=SimpleNamespace(host="127.0.0.1"), session_hash="page")
 ELSEWHERE: Any = SimpleNamespace(headers={}, client=SimpleNamespace(host="192.168.0.7"), session_hash="page")
 SPOKEN = {"adapter": "concepts", "concepts": "rain:0.700, river:0.300", "spoken": "rain:0.700, river:0.300"}
 
 
-@pytest.fixture
-def home(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Path]:
     """A data folder with one image model of the user's own; the hub is out of reach and its cache empty."""
-    monkeypatch.setenv("HEARSIGHT_MODELS", str(tmp_path))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    shutil.copytree(tiny_folder, tmp_path / "models" / "mine")
-    return tmp_path
+    folder = tmp_path_factory.mktemp("menus")
+    shutil.copytree(tiny_folder, folder / "models" / "mine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEARSIGHT_MODELS", str(folder))
+        patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder / "hub"))
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tab(home: Path) -> CreateTab:
     """The Create tab of a page that was built."""
-    return create_tab(Service(home=home))
-
-
-def create_tab(service: Service) -> CreateTab:
-    from studio.ui.create import build_create_tab
-
     with gr.Blocks() as demo:
-        return build_create_tab(service, demo)
+        return build_create_tab(Service(home=home, make_engine=lambda: Engine("cpu")), demo)
 
 
 def entries(updates: dict[Any, Any], menu: Any) -> dict[str, str]:
@@ -153,7 +151,7 @@ def test_a_download_is_looked_on_at(
     tab: CreateTab, home: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for the hub that writes its cache slowly."""
-    cache = home / "hub" / f"models--{SD.replace('/', '--')}"
+    cache = home / "hub" / f"models--{TURBO.replace('/', '--')}"
 
     def snapshot_download(name: str, local_files_only: bool = False, **options: Any) -> str:
         there = cache / "snapshots" / "aa"
@@ -163,20 +161,20 @@ def test_a_download_is_looked_on_at(
                 (cache / "blobs" / f"{part}.incomplete").write_bytes(bytes(2_000_000))
                 time.sleep(0.06)
             shutil.copytree(tiny_folder, there)
-        elif name != SD or not there.is_dir():
+        elif name != TURBO or not there.is_dir():
             raise huggingface_hub.errors.LocalEntryNotFoundError("nothing here")
         return str(there)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     monkeypatch.setattr(downloads, "LOOK", 0.02)
     panel = tab.models
-    moments = list(panel.fetched(SD, "auto", HERE))
+    moments = list(panel.fetched(TURBO, "auto", HERE))
     lines = [one[panel.line] for one in moments if panel.line in one]
-    assert any("Downloading Stable Diffusion 1.5: 0.00 of about 5.5 GB" in line for line in lines)
-    assert downloads.arrived(SD) == 6_000_000
+    assert any("Downloading SD Turbo (few steps): 0.00 of about 5.2 GB" in line for line in lines)
+    assert downloads.arrived(TURBO) == 6_000_000
     shown = moments[-2]
-    assert entries(shown, panel.model)[SD] == "Stable Diffusion 1.5" and not shown[panel.asking].visible
-    assert tab.service.allowed(Recipe(model=SD)).model == SD
+    assert entries(shown, panel.model)[TURBO] == "SD Turbo (few steps)" and not shown[panel.asking].visible
+    assert tab.service.allowed(Recipe(model=TURBO)).model == TURBO
 
 
 def test_phrases_of_the_ear_are_no_words_by_hand() -> None:
@@ -197,14 +195,13 @@ def test_a_restored_word_is_used_until_what_makes_it_is_changed() -> None:
     by_hand = read(values | {"concepts": "fire:1"}, "pocket", "concepts")
     assert (by_hand.word, by_hand.concepts, by_hand.tracks[0].name) == (None, "fire:1", "rain.ogg")
     for change in ({"top_k": 5}, {"adapter": "word"}, {"image_model": "pocket-fast"}):
+        now = values | change
         with pytest.raises(HearsightError, match="is not here any more"):
-            now = values | change
             read(now, now["image_model"], now["adapter"])
 
 
-def test_the_words_are_shown_and_pictures_restore_the_menus(home: Path, tiny_folder: Path) -> None:
-    service = Service(home=home, make_engine=lambda: Engine("cpu"))
-    tab = create_tab(service)
+def test_the_words_are_shown_and_pictures_restore_the_menus(tab: CreateTab, home: Path) -> None:
+    service = tab.service
     path = home / "tone.wav"
     write_wav(tone(), path)
     values = VALUES | {"sound": str(path), "facts": None, "image_model": "mine", "adapter": "auto", "width": 64}
@@ -212,7 +209,7 @@ def test_the_words_are_shown_and_pictures_restore_the_menus(home: Path, tiny_fol
     shown = list(tab.listened_for_phrases(HERE, **values))[-1]
     phrases = tab.models.phrases
     assert ":" in shown[phrases.concepts] and shown[phrases.concepts] == shown[phrases.spoken]
-    last = [one for one in tab.made(HERE, **values | {"concepts": "sea:1, dog:0.5"})][-2:]
+    last = list(tab.made(HERE, **values | {"concepts": "sea:1, dog:0.5"}))[-2:]
     assert not any(phrases.spoken in one for one in last)
     picture = next(Album(service.pictures).folder.glob("*.png"))
     recipe = read_recipe(picture)
@@ -231,8 +228,8 @@ def test_the_words_are_shown_and_pictures_restore_the_menus(home: Path, tiny_fol
     assert old() is None
 
 
-def test_another_model_is_said_to_be_loaded(home: Path) -> None:
-    service = Service(home=home, make_engine=lambda: Engine("cpu"))
+def test_another_model_is_said_to_be_loaded(tab: CreateTab, home: Path) -> None:
+    service = tab.service
     path = home / "tone.wav"
     write_wav(tone(), path)
     recipe = Recipe(tracks=(Track.of(path),), model="mine", num_inference_steps=1, width=64, height=64, seed=1)
