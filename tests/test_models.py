@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import shutil
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from studio.backbones.base import Backbone
 from studio.device import pick_device
@@ -19,15 +21,20 @@ from studio.result import Result
 from tests.models import build_tiny_stable_diffusion, tone
 
 
+def _weights(backbone: Backbone) -> Iterator[Tensor]:
+    return (value for part in backbone.modules().values() for value in part.parameters())
+
+
 def test_another_model_takes_the_place_of_the_old_one(tiny_folder: Path, tmp_path: Path) -> None:
     other = build_tiny_stable_diffusion(tmp_path / "other", seed=1)
     models = Models(pick_device("cpu"), False)
     embedded = models.backbone("pocket")
     assert models.held == 0
     old: weakref.ref[Backbone] = weakref.ref(models.backbone(str(tiny_folder)))
-    weights = [weakref.ref(value) for part in old().modules().values() for value in part.parameters()]  # type: ignore[union-attr]
+    held = sum(value.numel() * value.element_size() for value in _weights(models.backbone(str(tiny_folder))))
+    weights = [weakref.ref(value) for value in _weights(models.backbone(str(tiny_folder)))]
     models.adapter(str(tiny_folder), "concepts")
-    assert models.held == sum(value().numel() * value().element_size() for value in weights)  # type: ignore[union-attr]
+    assert models.held == held > 0
     models.backbone(str(other))
     gc.collect()
     assert old() is None and not any(value() is not None for value in weights)

@@ -80,8 +80,8 @@ class Arrivals:
         if recipe.edit is None or recipe.edit.method not in words.EDIT_METHODS:
             return empty | {self.tab.line: status.mistake(words.EDIT_NOT_AN_EDIT.format(name=name))}
         create = self.tab.create
-        recipe = create.service.at_home(recipe)
-        sounds = {**create.sound.restore(recipe, facts), **create.models.restore(recipe)}
+        ours = create.service.at_home(recipe)
+        sounds = {**create.sound.restore(ours, facts), **create.models.restore(ours)}
         return {**empty, **sounds, **settings_of(self.tab, recipe, recipe.edit, name, photo)}
 
     def followed(self, recipe: Recipe | None, name: str, photo: str | None) -> Updates:

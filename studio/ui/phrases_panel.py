@@ -10,6 +10,7 @@ import gradio as gr
 from studio.fields import settings
 from studio.recipe import Recipe
 from studio.ui import menus, words
+from studio.ui.fine_panel import span
 
 Updates = dict[Any, Any]
 
@@ -74,9 +75,7 @@ def build_phrases_panel(visible: bool) -> PhrasesPanel:
             )
             sliders = [
                 gr.Slider(
-                    fields[name].minimum,
-                    fields[name].maximum,
-                    fields[name].default,
+                    **span(fields[name], fields[name].default),
                     step=fields[name].step,
                     label=label,
                     info=info,

@@ -53,7 +53,12 @@ def test_nothing_is_downloaded_without_a_yes(hearsight: Run, monkeypatch: pytest
     assert "would download about 5.5 GB. Add --yes" in done.error
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     asked: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "")
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return ""
+
+    monkeypatch.setattr("builtins.input", answer)
     assert hearsight("models", "download", SD).output == "Nothing was downloaded.\n"
     assert asked == [f"Download about 5.5 GB of {SD} from the hub? [y/N] "]
 
