@@ -68,6 +68,22 @@ class Engine:
         """The image model of that name, for what works on it beside drawing. Raises InputError when it is not here."""
         return self._models.backbone(name)
 
+    def holds(self, recipe: Recipe) -> bool:
+        """Whether the image model of a recipe is loaded already."""
+        return self._models.holds(without_text(recipe).model)
+
+    def let_go(self, keep: str) -> None:
+        """Another model was chosen: the one in use before is forgotten, unless it is embedded or the one to keep.
+
+        Its memory is free at once, or when the pictures that are being drawn with it are finished.
+        """
+        self._models.let_go(keep)
+
+    @property
+    def held(self) -> int:
+        """Bytes of weights that another model would find free, because the one in use now goes."""
+        return self._models.held
+
     def hear(self, sound: Clip | Track | str | Path, encoder: str = "pocket") -> Heard:
         """What the ear hears in a sound. Raises InputError for a sound that cannot be used, silence included."""
         if isinstance(sound, Clip):

@@ -15,6 +15,7 @@ from studio.errors import InputError
 from studio.fields import Setting
 from studio.recipe import MAX_TRACKS, Recipe
 
+OFFERED = "HEARSIGHT_OFFERED_MODELS"
 MOST_FRAMES = 240  # of a journey, by its own rules
 
 
@@ -128,6 +129,14 @@ def limits(environment: Mapping[str, str] | None = None) -> Limits:
     return Limits(**{name: _value(rule, given.get(rule.variable, ""), hosted) for name, rule in RULES.items()})
 
 
+def offered_models(environment: Mapping[str, str] | None = None) -> tuple[str, ...] | None:
+    """Which image models the page may draw with beside the one it begins with, as HEARSIGHT_OFFERED_MODELS names them,
+    with commas between; None where it is not set. environment: None = this process's.
+    """
+    text = (os.environ if environment is None else environment).get(OFFERED, "")
+    return tuple(filter(None, (name.strip() for name in text.split(",")))) if text.strip() else None
+
+
 def described() -> list[tuple[str, str]]:
     """Each limit as (variable, words), for `hearsight doctor`."""
     now = limits()
@@ -136,6 +145,10 @@ def described() -> list[tuple[str, str]]:
         rule, value = RULES[field.name], getattr(now, field.name)
         amount = "none" if value is None else f"{value} {rule.unit}".strip()
         found.append((rule.variable, f"{amount} ({rule.about})"))
+    names = offered_models()
+    hosted = bool(os.environ.get("SPACE_ID"))
+    all_here = "the embedded ones" if hosted else "all that are here"
+    found.append((OFFERED, f"{all_here if names is None else ', '.join(names)} (image models of the page's menu)"))
     return found
 
 

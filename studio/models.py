@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from weakref import WeakKeyDictionary
 
 from safetensors import SafetensorError
 
@@ -34,24 +35,45 @@ class Models:
         self._allow_download = allow_download
         self._backbones: dict[str, Backbone] = {}
         self._adapters: dict[tuple[str, str], Adapter] = {}  # by model and name
-        self._colours: tuple[Backbone, LatentColours] | None = None
+        # A picture in progress may still ask for the colours of a model that was let go, which must not keep it.
+        self._colours: WeakKeyDictionary[Backbone, LatentColours] = WeakKeyDictionary()
         self._lock = threading.RLock()
 
     def backbone(self, name: str) -> Backbone:
         """The image model of that name, folder or hub name."""
+        name = absolute_name(name, embedded_models())  # one model, however it is called
         with self._lock:
             if name not in self._backbones:
-                small = embedded_models()
-                if name not in small:  # let go of the old one before the new one needs the room
-                    self._backbones = {key: one for key, one in self._backbones.items() if key in small}
-                    self._adapters = {key: one for key, one in self._adapters.items() if key[0] in self._backbones}
-                    self._colours = None
+                if name not in embedded_models():
+                    self.let_go()  # of the old one before the new one needs the room
                 self._backbones[name] = load_backbone(name, self._choice, allow_download=self._allow_download)
             return self._backbones[name]
+
+    def holds(self, name: str) -> bool:
+        """Whether that model is loaded."""
+        return absolute_name(name, embedded_models()) in self._backbones
+
+    def let_go(self, keep: str | None = None) -> None:
+        """Forget the model that is not embedded, unless it is the one to keep, with all that belongs to it.
+
+        Its memory is free at once, or as soon as the pictures that are being drawn with it are finished.
+        """
+        kept = {*embedded_models(), *(() if keep is None else (absolute_name(keep, embedded_models()),))}
+        with self._lock:
+            self._backbones = {name: one for name, one in self._backbones.items() if name in kept}
+            self._adapters = {key: one for key, one in self._adapters.items() if key[0] in self._backbones}
+
+    @property
+    def held(self) -> int:
+        """Bytes of weights of the model that is not embedded: what would be free without it."""
+        large = [one for name, one in self._backbones.items() if name not in embedded_models()]
+        networks = (network for one in large for network in one.modules().values())
+        return sum(value.numel() * value.element_size() for network in networks for value in network.parameters())
 
     def adapter(self, model: str, name: str) -> Adapter:
         """The adapter of that name, or in that folder, fitting that image model."""
         name = settled_adapter(model, name)
+        model = absolute_name(model, embedded_models())
         with self._lock:
             dims = self.backbone(model).dims
             if (model, name) not in self._adapters:
@@ -62,9 +84,9 @@ class Models:
     def colours(self, backbone: Backbone) -> LatentColours:
         """How previews of that image model are coloured."""
         with self._lock:
-            if self._colours is None or self._colours[0] is not backbone:
-                self._colours = (backbone, latent_colours(backbone))
-            return self._colours[1]
+            if backbone not in self._colours:
+                self._colours[backbone] = latent_colours(backbone)
+            return self._colours[backbone]
 
 
 def adapter_kind(name: str) -> type[Adapter]:

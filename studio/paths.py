@@ -55,6 +55,11 @@ def weights_home() -> Path:
     return data_home()
 
 
+def models_home() -> Path:
+    """The user's own image models: Diffusers folders and .safetensors files, which are called by their names alone."""
+    return weights_home() / "models"
+
+
 def photo_cache_folder() -> Path:
     """Where what was read of photos is kept, to be used again; it may be deleted at any time."""
     return data_home() / "photos-read"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.adapters import ADAPTERS
 from studio.adapters._importing import described
 from studio.adapters._published import adapters_home, installed
 from studio.adapters.base import Adapter
+from studio.backbones._shelf import ShelvedModel
 from studio.encoders import ENCODERS
 from studio.encoders._weights import installed as installed_ear
 from studio.paths import assets_folder
@@ -19,6 +21,7 @@ class Shelved:
     """An adapter that can be named. kind: the registered adapter that it is one of.  folder: None where it has none.
 
     ready: whether it and its ear are on this machine.  state: where it is, or what is missing, in words.
+    word: D, the width of A* that it was made for.  hidden: the width of the transformer.  None = of no certain one.
     """
 
     name: str
@@ -28,6 +31,19 @@ class Shelved:
     folder: str | None
     ready: bool
     state: str
+    word: int | None = None
+    hidden: int | None = None
+
+    def misfit(self, model: ShelvedModel) -> str:
+        """Why it cannot draw with an image model, in words; empty when it can, as far as widths tell."""
+        if self.hidden is not None:
+            if self.hidden == model.hidden:
+                return ""
+            has = "has no transformer" if model.hidden is None else f"has one of {model.hidden}"
+            return f"it was made for a transformer {self.hidden} wide, and {model.title} {has}"
+        if self.word in (None, model.word) or model.word is None:
+            return ""
+        return f"it was made for a model whose words are {self.word} wide, and those of {model.title} are {model.word}"
 
 
 def shelf() -> list[Shelved]:
@@ -78,4 +94,12 @@ def _with_ear(name: str, kind: str, about: str, ear: str, folder: Path | None, w
         state = f"{where}, but there is no ear {ear!r}"
     elif (published := ENCODERS.get(ear).published) is not None and installed_ear(ear, published) is None:
         state, ready = f"{where}, but its ear {ear!r} lacks {published.files[0]} ({published.source})", False
-    return Shelved(name, kind, about, ear, None if folder is None else str(folder), ready, state)
+    sizes = {} if folder is None else described(folder)
+    instead = kind in ADAPTERS and ADAPTERS.get(kind).instead
+    widths = (None, _width(sizes, "width")) if instead else (_width(sizes, "text_width"), None)
+    return Shelved(name, kind, about, ear, None if folder is None else str(folder), ready, state, *widths)
+
+
+def _width(sizes: dict[str, Any], name: str) -> int | None:
+    value = sizes.get(name)
+    return value if isinstance(value, int) else None

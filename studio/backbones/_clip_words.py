@@ -14,6 +14,7 @@ from studio.errors import HearsightError
 from studio.paths import assets_folder
 
 MERGES = 48_894
+CLIP_TOKENS = 2 * 256 + MERGES + 2
 
 
 def clip_tokenizer() -> CLIPTokenizer:

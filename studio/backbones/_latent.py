@@ -39,6 +39,7 @@ class LatentDiffusion(Backbone):
 
     COMPONENTS: ClassVar[dict[str, Any]]  # the class of each, or a function folder -> component
     DENOISER: ClassVar[str] = "unet"
+    USUAL: ClassVar[dict[str, Any]] = {}  # steps and guidance usual for this form of model, by ModelDefaults' names
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class LatentDiffusion(Backbone):
         """Read the folder's components, strictly: every weight must be there, in its shape."""
         variant = variant or Variant()
         kinds = cls.kinds(folder, variant)
-        check_room(sum(cls.loaded_bytes(name, _weights(folder / name)) for name in kinds), folder.name)
+        check_room(sum(cls.loaded_bytes(name, weight_files(folder / name)) for name in kinds), folder.name)
         own = folder / "hearsight.json"
         return cls(
             folder,
@@ -193,18 +194,7 @@ class LatentDiffusion(Backbone):
     def _own_defaults(self) -> ModelDefaults:
         """What a folder without a hearsight.json is best drawn with, by its configs."""
         size = int(self.denoiser.config.get("sample_size") or 64) * self._downscale
-        config = self.scheduler_config
-        name = str(config.get("_class_name", ""))
-        values: dict[str, Any] = self._form_defaults() | {"native_size": min(1024, max(64, size))}
-        if name in FEW_STEP_SCHEDULERS:
-            values |= {"num_inference_steps": 4, "guidance_scale": 8.5 if self.embeds_guidance else 1.0}
-        elif name.startswith("Euler") and config.get("timestep_spacing") == "trailing":  # the Turbo models
-            values |= {"num_inference_steps": 4, "guidance_scale": 1.0}
-        return ModelDefaults(**values)
-
-    def _form_defaults(self) -> dict[str, Any]:
-        """Steps and guidance usual for this form of model."""
-        return {}
+        return usual_defaults(self.USUAL, size, self.scheduler_config, self.embeds_guidance)
 
     def _dtype(self, component: str) -> torch.dtype:
         """The number format of the components that run once a picture."""
@@ -217,6 +207,19 @@ class LatentDiffusion(Backbone):
     @property
     def _shift(self) -> float:
         return self.vae.config.get("shift_factor") or 0.0
+
+
+def usual_defaults(
+    usual: dict[str, Any], size: int, scheduler_config: dict[str, Any], embeds_guidance: bool
+) -> ModelDefaults:
+    """Steps, guidance and size by what a model's configs say. usual: of its form.  size: in px."""
+    name = str(scheduler_config.get("_class_name", ""))
+    values: dict[str, Any] = usual | {"native_size": min(1024, max(64, size))}
+    if name in FEW_STEP_SCHEDULERS:
+        values |= {"num_inference_steps": 4, "guidance_scale": 8.5 if embeds_guidance else 1.0}
+    elif name.startswith("Euler") and scheduler_config.get("timestep_spacing") == "trailing":  # the Turbo models
+        values |= {"num_inference_steps": 4, "guidance_scale": 1.0}
+    return ModelDefaults(**values)
 
 
 def unet_defects(folder: Path, unet: Any, vae: Any, text_width: int) -> None:
@@ -247,7 +250,7 @@ def guidance_inputs(unet: Any, states: TextStates, default: float) -> dict[str, 
     return {"timestep_cond": torch.cat([angles.sin(), angles.cos()], dim=1).to(unet.device, unet.dtype)}
 
 
-def _weights(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The weight files that loading a component reads: the full ones, else those in half precision."""
     files = list(folder.glob("*.safetensors")) if folder.is_dir() else []
     return [path for path in files if "fp16" not in path.name] or files

@@ -32,8 +32,11 @@ class MemoryPlan:
     reason: str
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on the device, at most what HEARSIGHT_MEMORY_GIB says; None where nobody knows."""
+def free_memory(device: torch.device, freed: int = 0) -> int | None:
+    """Bytes that are free on the device, at most what HEARSIGHT_MEMORY_GIB says; None where nobody knows.
+
+    freed: bytes that are in use now and are left before they are needed.
+    """
     found: int | None = None
     if device.type == "cuda":
         found = torch.cuda.mem_get_info(device)[0]
@@ -44,6 +47,7 @@ def free_memory(device: torch.device) -> int | None:
             found = int(rows["MemAvailable"].split()[0]) * 1024
         except (OSError, ValueError, KeyError):
             pass  # not Linux
+    found = None if found is None else found + freed
     limit = os.environ.get(LIMIT, "").strip()
     if not limit:
         return found
@@ -91,9 +95,12 @@ def tiles_needed(free: int | None, pixels: int, vae_channels: int) -> bool:
     return free is not None and free < DECODE_BYTES * vae_channels * pixels
 
 
-def check_room(needed: int, what: str) -> None:
-    """Raise InputError when `needed` bytes of weights are more than the computer's free memory."""
-    free = free_memory(torch.device("cpu"))
+def check_room(needed: int, what: str, freed: int = 0) -> None:
+    """Raise InputError when `needed` bytes of weights are more than the computer's free memory.
+
+    freed: bytes that another model would leave before.
+    """
+    free = free_memory(torch.device("cpu"), freed)
     if free is not None and needed > free:
         raise InputError(
             f"The model {what} does not fit into memory: its weights are {needed / GIB:.1f} GiB and "

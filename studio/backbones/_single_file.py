@@ -20,7 +20,7 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-from studio.backbones._clip_words import clip_tokenizer
+from studio.backbones._clip_words import CLIP_TOKENS, clip_tokenizer
 from studio.backbones._memory import check_room
 from studio.backbones._older_names import openclip_name, unet_name, vae_name
 from studio.backbones._parts import load_parts, read_json
@@ -110,16 +110,13 @@ def load_single_file(path: Path, choice: DeviceChoice, variant: Variant) -> Back
             found = set(file.keys())
             form = form_of(path, found)
             beside = path.with_suffix("")
-            configs = {name: _config(beside, name, config) for name, config in CONFIGS[form].items()}
+            configs = configs_of(path, form)
             parts = _networks(form, configs, lambda key: file.get_tensor(key) if key in found else None, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model file {path} cannot be read ({error}). Copy the file again.") from None
     parts["tokenizer"] = _tokenizer(beside, "tokenizer")
     if len(parts["tokenizer"]) != parts["text_encoder"].config.vocab_size:
-        raise InputError(
-            f"The model file {path.name} has no tokenizer with it, and it does not read the {len(parts['tokenizer'])} "
-            f"tokens of CLIP: put its folder 'tokenizer' into a folder {path.stem!r} beside it."
-        )
+        raise InputError(no_tokenizer(path))
     if form != "sd1":
         parts["tokenizer_2" if form == "sdxl" else "tokenizer"] = _padded_with_bang(beside, form)
     kind: Any = BACKBONES.get("StableDiffusionXLPipeline" if form == "sdxl" else "StableDiffusionPipeline")
@@ -127,6 +124,11 @@ def load_single_file(path: Path, choice: DeviceChoice, variant: Variant) -> Back
     defaults = ModelDefaults(**read_json(own)) if own.exists() else None
     loaded: Backbone = kind(path, choice, kind.checked(path, parts), configs["scheduler"], defaults, variant)
     return loaded
+
+
+def configs_of(path: Path, form: str) -> dict[str, dict[str, Any]]:
+    """The configs of a model file, by component: those beside it, else the published ones."""
+    return {name: _config(path.with_suffix(""), name, config) for name, config in CONFIGS[form].items()}
 
 
 def form_of(path: Path, keys: set[str]) -> str:
@@ -227,6 +229,19 @@ def _text(config: dict[str, Any]) -> CLIPTextConfig:
 def _tokenizer(beside: Path, name: str) -> CLIPTokenizer:
     """The folder's own, else the one that all published models share."""
     return load_parts(beside, {name: CLIPTokenizer})[name] if (beside / name).is_dir() else clip_tokenizer()
+
+
+def reads_text(path: Path, vocabulary: int) -> bool:
+    """Whether a model file that knows so many tokens has a tokenizer: a folder beside it, or CLIP's own."""
+    return (path.with_suffix("") / "tokenizer").is_dir() or vocabulary == CLIP_TOKENS
+
+
+def no_tokenizer(path: Path) -> str:
+    """What to do where there is none."""
+    return (
+        f"The model file {path.name} has no tokenizer with it, and it does not read the {CLIP_TOKENS} tokens of CLIP: "
+        f"put its folder 'tokenizer' into a folder {path.stem!r} beside it."
+    )
 
 
 def _padded_with_bang(beside: Path, form: str) -> CLIPTokenizer:

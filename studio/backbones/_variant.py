@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.backbones.hub import own_model
 from studio.errors import InputError
 
 MAX_LORAS = 8
@@ -69,7 +70,7 @@ def absolute_name(name: str, embedded: Collection[str]) -> str:
     embedded: names that stay as they are.
     """
     base, variant = split_name(name)
-    path = Path(base).expanduser()
+    path = own_model(base) or Path(base).expanduser()
     whole = str(path.absolute()) if base not in embedded and path.exists() else base
     for lora in variant.loras:
         whole += f"+lora={lora.path}" + ("" if lora.scale == 1 else f":{lora.scale:g}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from studio.errors import HearsightError, InputError
 from studio.hub import ALLOW_DOWNLOAD, cached, downloaded
-from studio.paths import assets_folder
+from studio.paths import assets_folder, models_home
 
 # Exactly what is loaded: a repository on the hub also holds the same weights in four other forms.
 HUB_FILES = (
@@ -36,7 +36,8 @@ NETWORKS = ("text_encoder", "text_encoder_2", "unet", "transformer", "vae")
 
 
 def model_folder(name: str, *, allow_download: bool = False, text: bool = True) -> Path:
-    """Where a model lies: an embedded one ("pocket"), a folder, a .safetensors file, or "owner/name" on the hub.
+    """Where a model lies: an embedded one ("pocket"), the name of one in `models_home`, a folder, a .safetensors file,
+    or "owner/name" on the hub.
 
     Of a hub repository "owner/name/FILE.safetensors" is a single file. What is on the hub is taken from the local
     cache; only with allow_download is it fetched, with progress bars. text: whether the text encoder is needed.
@@ -45,13 +46,18 @@ def model_folder(name: str, *, allow_download: bool = False, text: bool = True) 
     """
     if name in embedded_models():
         return assets_folder() / name
+    if (own := own_model(name)) is not None:
+        return own
     local = Path(name).expanduser()
     if _is_model(local):
         return local.absolute()
     if local.suffix == ".safetensors":
         return _single_file(name, local, allow_download)
     if re.fullmatch(r"[\w.-]+", name) and not local.exists():
-        raise InputError(f"There is no model called {name!r}. Embedded are: {', '.join(embedded_models()) or 'none'}.")
+        raise InputError(
+            f"There is no model called {name!r}. Embedded are: {', '.join(embedded_models()) or 'none'}. "
+            f"Image models of your own go into {models_home()}."
+        )
     if local.is_dir():
         raise InputError(f"The folder {name!r} holds no model: model_index.json is missing. Name a Diffusers folder.")
     if local.is_absolute() or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
@@ -67,16 +73,50 @@ def embedded_models() -> tuple[str, ...]:
         return ()
 
 
+def own_model(name: str) -> Path | None:
+    """The folder or .safetensors file of that name among the user's own models."""
+    if Path(name).name != name:
+        return None
+    own = models_home() / name
+    return own if _is_model(own) or (own.suffix == ".safetensors" and own.is_file()) else None
+
+
+def own_models() -> tuple[str, ...]:
+    """The names of the user's own models."""
+    try:
+        return tuple(sorted(path.name for path in models_home().iterdir() if own_model(path.name)))
+    except OSError:
+        return ()
+
+
+def cached_models() -> tuple[str, ...]:
+    """The names ("owner/name") of the hub's models whose cache on this machine holds all that is loaded."""
+    from huggingface_hub import constants
+
+    folders = sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*/snapshots"))
+    names = [folder.parent.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
+    return tuple(name for name in names if cached_model(name))
+
+
+def cached_model(name: str, text: bool = True) -> Path | None:
+    """The folder of a hub's model in the cache, None where it is not, or not all of it: a cache can hold another part
+    of the repository, or a download that was broken off. The network is not touched.
+    """
+    return cached(name, _wanted(text), lambda folder: _is_model(folder) and not _lacking(folder, text))
+
+
+def _wanted(text: bool) -> list[str]:
+    return [*HUB_FILES, *(TEXT_FILES if text else ())]
+
+
 def _is_model(folder: Path) -> bool:
     return (folder / "model_index.json").is_file()
 
 
 def _from_hub(name: str, allow_download: bool, text: bool) -> Path:
-    wanted = [*HUB_FILES, *(TEXT_FILES if text else ())]
-    # A cache can hold another part of the repository, or a download that was broken off.
-    folder = cached(name, wanted, lambda folder: _is_model(folder) and not _lacking(folder, text))
-    if folder is not None:
+    if (folder := cached_model(name, text)) is not None:
         return folder
+    wanted = _wanted(text)
     offline = _offline_way(name, "copy the model's Diffusers folder", allow_download)
     folder = downloaded(name, wanted, f"The model {name!r}", offline)
     if lacking := _lacking(folder, text):  # many repositories keep some weights in half precision only

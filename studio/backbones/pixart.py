@@ -43,6 +43,7 @@ class PixArt(LatentDiffusion):
         "vae": AutoencoderKL,
     }
     DENOISER: ClassVar[str] = "transformer"
+    USUAL: ClassVar[dict[str, Any]] = {"guidance_scale": 4.5, "num_inference_steps": 20}
     POSITIONS: ClassVar[int] = 120  # tokens of a caption in training
 
     def __init__(
@@ -160,9 +161,6 @@ class PixArt(LatentDiffusion):
     def _dtype(self, component: str) -> torch.dtype:
         # T5 comes in the format that its size asks for.
         return self.text_encoder.dtype if component == "text_encoder" and self.text_encoder else torch.float32
-
-    def _form_defaults(self) -> dict[str, Any]:
-        return {"guidance_scale": 4.5, "num_inference_steps": 20}
 
 
 @BACKBONES.register("PixArtSigmaPipeline")

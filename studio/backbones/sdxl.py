@@ -41,6 +41,7 @@ class StableDiffusionXL(LatentDiffusion):
         "unet": UNet2DConditionModel,
         "vae": AutoencoderKL,
     }
+    USUAL: ClassVar[dict[str, Any]] = {"guidance_scale": 5.0, "num_inference_steps": 30}
 
     def __init__(
         self,
@@ -135,9 +136,6 @@ class StableDiffusionXL(LatentDiffusion):
             **guidance_inputs(self.unet, states, self.defaults.guidance_scale),
         )[0]
         return cast(Tensor, output.float())
-
-    def _form_defaults(self) -> dict[str, Any]:
-        return {"guidance_scale": 5.0, "num_inference_steps": 30}
 
 
 @contextmanager

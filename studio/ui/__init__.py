@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studio.ui.service import Service
 
 HERE = Path(__file__).resolve().parent
+MODEL = "HEARSIGHT_MODEL"  # the image model that the page begins with
 UNSEEN_SECONDS = 10.0  # after this the model is loaded even if nobody has opened the page
 MAX_FILE_SIZE = "50mb"  # an hour of speech as MP3, five minutes of CD-quality WAV
 
@@ -83,13 +84,14 @@ def serve(host: str | None = None, port: int | None = None, browser: bool = Fals
     """
     stay_local()
     from studio.paths import data_home
+    from studio.recipe import Recipe
     from studio.ui.hosting import keep_tidy, load_early, warn_if_open
     from studio.ui.service import Service
 
     # Uploads and previews go to a folder of ours: /tmp/gradio may belong to another user of this machine.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(data_home() / "cache"))
     warn_if_open(host)
-    service = Service()
+    service = Service(os.environ.get(MODEL) or Recipe().model)
     load_early(service)
     keep_tidy(service)
     demo = build(service)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -16,14 +16,19 @@ from studio.recipe import Recipe
 from studio.ui import jobs, status, words
 from studio.ui.album import Album, new_visitor
 from studio.ui.fine_panel import FinePanel, build_fine_panel, seed_of
+from studio.ui.menus import same_voice, spoken_fields
+from studio.ui.model_panel import ModelPanel, build_model_panel, wire_models
 from studio.ui.picture_panel import PicturePanel, build_picture_panel
 from studio.ui.record_panel import build_record_panel
 from studio.ui.service import Service
 from studio.ui.shelf import Shelf
 from studio.ui.sound_panel import SoundPanel, build_sound_panel
 from studio.ui.sounds import Look
-from studio.ui.tracks import arrangement, unchanged
+from studio.ui.tracks import arrangement, missing_sound, unchanged
 from studio.ui.words_panel import WordsPanel, build_words_panel, wire_words
+
+if TYPE_CHECKING:
+    from studio.engine import Engine
 
 Updates = dict[Any, Any]
 CREATE_ID = "create"
@@ -35,8 +40,8 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
     """The recipe that the controls stand for.
 
     values: by the names of the panels' `inputs`.  model, adapter: what a recipe that begins here names.
-    A restored picture's own word is used until one of its sounds, or how they are joined, is changed: that makes it
-    again exactly.
+    A restored picture's own word is used until one of its sounds, or how they are joined, or what makes a word of
+    them, is changed: that makes it again exactly.
     Raises HearsightError when a value is out of its bounds, when the sound cannot be used, or when there is neither a
     sound nor a picture that carries one.
     """
@@ -47,10 +52,13 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> Recipe:
         **{name: values[name] for name in _FINE},
         **{name: values[name] for name in ("count", "preview_every")},
     }
-    carried = values["carried"]
+    carried, spoken = values["carried"], spoken_fields(values)
     if isinstance(carried, Recipe) and unchanged(carried, values):
-        return carried.replace(edit=None, **fields)  # its photo, if it had one, is not here
-    return Recipe(**arrangement(values), model=model, adapter=adapter, **fields)
+        if same_voice(carried, values):
+            return carried.replace(edit=None, **fields)  # its photo, if it had one, is not here
+        if spoken.get("concepts") and missing_sound(values):  # written by hand, they need no sound
+            return carried.unheard().replace(edit=None, model=model, adapter=adapter, **spoken, **fields)
+    return Recipe(**arrangement(values), model=model, adapter=adapter, **spoken, **fields)
 
 
 @dataclass(frozen=True)
@@ -64,13 +72,15 @@ class CreateTab:
     sound: SoundPanel
     words: WordsPanel
     fine: FinePanel
+    models: ModelPanel
     picture: PicturePanel
     visitor: gr.BrowserState
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Everything a recipe is read from, by name."""
-        return {**self.sound.inputs, **self.words.inputs, **self.fine.inputs, "visitor": self.visitor}
+        panels = (self.sound, self.words, self.fine, self.models)
+        return {name: one for panel in panels for name, one in panel.inputs.items()} | {"visitor": self.visitor}
 
     @property
     def clean_voice(self) -> gr.Checkbox:
@@ -86,11 +96,31 @@ class CreateTab:
     def made(self, request: gr.Request, **values: Any) -> Iterator[Updates]:
         """Make was pressed."""
         try:
-            recipe = read(values, self.service.model, self.service.adapter)
+            recipe = read(values, values["image_model"], values["adapter"])
         except HearsightError as error:
             yield from self._failed(error, None)
         else:
             yield from self._work(request, recipe, self.album(values["visitor"]))
+
+    def listened_for_phrases(self, request: gr.Request, **values: Any) -> Iterator[Updates]:
+        """Show the words was pressed: what the ear would make A* of, as the controls stand; nothing is drawn."""
+        phrases, found = self.models.phrases, []
+        try:
+            heard = {**values, "concepts": "", "carried": None}
+            recipe = self.service.allowed(read(heard, values["image_model"], values["adapter"]))
+
+            def order(engine: Engine) -> None:
+                found.append(engine.resolve(recipe)[0].concepts or "")
+
+            with self.service.stoppable(str(request.session_hash)) as stop:
+                for moment in jobs.glimpse(self.service, stop, order):
+                    if isinstance(moment, jobs.Waiting):
+                        yield {phrases.line: status.waiting(moment.ahead, moment.seconds)}
+                    elif isinstance(moment, jobs.Loading):
+                        yield {phrases.line: status.loading(moment.model)}
+            yield {phrases.line: ""} | (phrases.said(found[0]) if found else {})
+        except Exception as error:
+            yield {phrases.line: status.mistake(jobs.sentence(error))}
 
     def varied(self, request: gr.Request, shown: Recipe | None, visitor: str | None) -> Iterator[Updates]:
         """Another variation was pressed: the picture in view once more, with a new seed."""
@@ -112,6 +142,8 @@ class CreateTab:
                     updates = {**self.picture.taken_over(recipe), **updates}
                 if isinstance(moment, jobs.Saved):
                     updates[self.fine.seed] = str(moment.recipe.seed)
+                    if recipe.concepts is None and moment.recipe.concepts is not None:
+                        updates |= self.models.phrases.said(moment.recipe.concepts)
                 yield updates
             yield self.picture.unlocked()
         except Exception as error:  # a sentence on the page, never a trace; GeneratorExit (tab closed) passes by
@@ -137,7 +169,13 @@ class CreateTab:
         """Every control as it was when a picture was made. facts: what is known about each sound that is there."""
         if recipe is None:
             return {self.picture.line: gr.skip()}
-        return {**self.sound.restore(recipe, facts), **self.words.restore(recipe), **self.fine.restore(recipe)}
+        recipe = self.service.at_home(recipe)
+        return {
+            **self.sound.restore(recipe, facts),
+            **self.words.restore(recipe),
+            **self.fine.restore(recipe),
+            **self.models.restore(recipe),
+        }
 
     def dropped(self, path: str, *facts: object) -> Updates:
         """A picture was dropped: show it, and set every control to what made it."""
@@ -159,7 +197,9 @@ class CreateTab:
     @property
     def controls(self) -> list[Any]:
         """Everything that a recipe sets."""
-        return [*self.sound.changing, *self.words.restore(Recipe()), *self.fine.restore(Recipe())]
+        blank = Recipe()
+        own = [*self.sound.changing, *self.words.restore(blank), *self.fine.restore(blank)]
+        return [*own, *self.models.changing]
 
     @property
     def restoring(self) -> list[Any]:
@@ -200,19 +240,21 @@ def build_create_tab(service: Service, demo: gr.Blocks) -> CreateTab:
             with gr.Column(elem_classes="card"):
                 prompt = build_words_panel(Shelf(None if service.hosted else service.pictures.parent / "presets"))
                 fine = build_fine_panel(service.model)
+                models = build_model_panel(service)
                 wire_words(prompt, fine.negative_prompt, demo)
         with gr.Column(scale=6, min_width=320, elem_id="result"), gr.Column(elem_classes="card"):
             facts = sound.first.facts.value
             picture = build_picture_panel(facts if isinstance(facts, Look) else None)
     visitor = gr.BrowserState(None, storage_key="hearsight-visitor", secret="hearsight")
-    tab = CreateTab(service, sound, prompt, fine, picture, visitor)
+    tab = CreateTab(service, sound, prompt, fine, models, picture, visitor)
     _wire(tab, demo)
     return tab
 
 
 def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
     picture = tab.picture
-    made = [*picture.changing, tab.fine.seed]
+    phrases = tab.models.phrases
+    made = [*picture.changing, tab.fine.seed, phrases.concepts, phrases.spoken]
     # No limit here: requests wait in the service's own line, where they can see their place and be stopped.
     work: dict[str, Any] = {"concurrency_limit": None, **_QUIET}
     making = picture.make.click(tab.made, inputs_kwargs=tab.inputs, outputs=made, **work)
@@ -221,6 +263,9 @@ def _wire(tab: CreateTab, demo: gr.Blocks) -> None:
         event.then(picture.unlocked, None, [picture.make, picture.stop], queue=False, **_QUIET)
     picture.stop.click(tab.stopped, None, picture.line, queue=False, **_QUIET)
 
+    wire_models(tab.models)
+    tab.models.model.input(tab.fine.follow, tab.models.model, [*tab.fine.follow(tab.service.model)], **_QUIET)
+    phrases.show.click(tab.listened_for_phrases, inputs_kwargs=tab.inputs, outputs=phrases.changing, **work)
     # change and not input, which Gradio does not send for the first text that is pasted
     seed = [tab.fine.seed, picture.shown]
     tab.fine.seed.change(tab.seed_written, seed, tab.fine.keep_seed, queue=False, **_QUIET)

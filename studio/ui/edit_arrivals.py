@@ -43,6 +43,7 @@ def settings_of(tab: EditTab, recipe: Recipe, edit: Edit, name: str, photo: str 
         controls["edit_seed"]: "" if recipe.seed is None else str(recipe.seed),
         controls["edit_sound"]: None,
         tab.touched: True,
+        tab.followed: tab.create.service.at_home(recipe).model,
         tab.line: status.note(" ".join(said)),
     }
 
@@ -65,7 +66,8 @@ class Arrivals:
     @property
     def changing(self) -> list[Any]:
         """Everything that the events below may change, beside the sounds."""
-        return [*self.tab.controls.values(), self.tab.about, self.tab.touched, self.tab.line, self.tabs]
+        tab = self.tab
+        return [*tab.controls.values(), tab.about, tab.touched, tab.followed, tab.line, self.tabs]
 
     def dropped(self, path: str, photo: str | None, *facts: object) -> Updates:
         """A picture was dropped on the tab: its settings come back, its sounds too."""
@@ -77,7 +79,9 @@ class Arrivals:
             return empty | {self.tab.line: status.mistake(words.NO_SETTINGS.format(name=name))}
         if recipe.edit is None or recipe.edit.method not in words.EDIT_METHODS:
             return empty | {self.tab.line: status.mistake(words.EDIT_NOT_AN_EDIT.format(name=name))}
-        sounds = self.tab.create.sound.restore(recipe, facts)
+        create = self.tab.create
+        ours = create.service.at_home(recipe)
+        sounds = {**create.sound.restore(ours, facts), **create.models.restore(ours)}
         return {**empty, **sounds, **settings_of(self.tab, recipe, recipe.edit, name, photo)}
 
     def followed(self, recipe: Recipe | None, name: str, photo: str | None) -> Updates:
@@ -134,7 +138,10 @@ def wire_arrivals(tab: EditTab, gallery: GalleryTab, tabs: gr.Tabs) -> Arrivals:
     create, details, photo = tab.create, gallery.details, tab.controls["edit_photo"]
     sounds = create.sound
     event = tab.drop.upload(
-        made.dropped, [tab.drop, photo, *sounds.facts], [*made.changing, *sounds.changing, tab.drop], **_QUIET
+        made.dropped,
+        [tab.drop, photo, *sounds.facts],
+        [*made.changing, *sounds.changing, *create.models.changing, tab.drop],
+        **_QUIET,
     )
     create.listen_after(event)
     for drop in (create.picture.drop, gallery.drop):

@@ -12,13 +12,15 @@ import gradio as gr
 from PIL import Image, ImageOps
 
 from studio.errors import HearsightError
+from studio.limits import limits
 from studio.recipe import Edit, Recipe, Track
 from studio.ui import jobs, status, words
 from studio.ui.album import show
 from studio.ui.create import CreateTab
 from studio.ui.edit_controls import build_controls, build_result, mask_of, opened_photo
-from studio.ui.fine_panel import seed_of
+from studio.ui.fine_panel import model_defaults, seed_of
 from studio.ui.journey_tab import sound_names, sounds_line
+from studio.ui.menus import same_voice, spoken_fields
 from studio.ui.tracks import arrangement, unchanged
 
 Updates = dict[Any, Any]
@@ -48,12 +50,11 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> tuple[Recipe, I
         "count": 1,
     }
     carried, mask = values["carried"], mask_of(values["edit_mask"])
+    made: dict[str, Any] = {"edit": edit, "model": model, "adapter": adapter, **spoken_fields(values)}
     if values["edit_sound"]:
-        return Recipe(
-            tracks=(Track.of(values["edit_sound"]),), edit=edit, model=model, adapter=adapter, **fields
-        ), mask
-    if not isinstance(carried, Recipe) or not unchanged(carried, values):
-        return Recipe(**arrangement(values), edit=edit, model=model, adapter=adapter, **fields), mask
+        return Recipe(tracks=(Track.of(values["edit_sound"]),), **made, **fields), mask
+    if not isinstance(carried, Recipe) or not (unchanged(carried, values) and same_voice(carried, values)):
+        return Recipe(**arrangement(values), **made, **fields), mask
     fields |= {"negative_prompt": None, "width": None, "height": None}  # these follow the photo
     before = carried.edit
     if before is not None:  # so that another photo is noticed, and what the tab has no control for stays
@@ -69,6 +70,7 @@ class EditTab:
 
     fold, again: the photo as it comes back.  drop: a picture whose settings are wanted (`studio.ui.edit_arrivals`).
     touched: State of bool, whether somebody has written a prompt here, which then no longer follows the Create tab.
+    followed: State of str, the image model whose steps and guidance the sliders show.
     """
 
     create: CreateTab
@@ -86,11 +88,13 @@ class EditTab:
     again: gr.Image
     drop: gr.File
     touched: gr.State
+    followed: gr.State
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Everything an edit is read from, by name."""
-        return {**self.create.sound.inputs, **self.controls, "visitor": self.create.visitor}
+        create = self.create
+        return {**create.sound.inputs, **create.models.inputs, **self.controls, "visitor": create.visitor}
 
     @property
     def changing(self) -> list[Any]:
@@ -101,7 +105,7 @@ class EditTab:
         """Change photo was pressed."""
         service, recipe = self.create.service, None
         try:
-            recipe, mask = read(values, service.model, service.adapter)
+            recipe, mask = read(values, values["image_model"], values["adapter"])
             recipe = service.at_home(recipe)
             yield {
                 self.make: gr.Button(words.MAKE_BUSY, interactive=False),
@@ -124,8 +128,8 @@ class EditTab:
         match moment:
             case jobs.Waiting(ahead=ahead, seconds=seconds):
                 return {self.line: status.waiting(ahead, seconds)}
-            case jobs.Loading():
-                return {self.line: status.busy(words.LOADING)}
+            case jobs.Loading(model=model):
+                return {self.line: status.loading(model)}
             case jobs.Drawing(step=step, eta=eta):
                 line = {self.line: status.editing(step.phase, step.index, step.total, eta)}
                 if step.preview is None:
@@ -209,9 +213,16 @@ class EditTab:
             for name, visible in seen.items()
         }
 
-    def selected(self, prompt: str, touched: bool, **values: Any) -> Updates:
-        """The tab was opened: it says which sounds are used, and its prompt follows the Create tab until written."""
-        follow = {} if touched else {self.controls["edit_prompt"]: prompt}
+    def selected(self, prompt: str, touched: bool, followed: str, **values: Any) -> Updates:
+        """The tab was opened: it says which sounds are used, and its prompt follows the Create tab until written.
+        Steps and guidance follow when another image model was chosen there.
+        """
+        follow: Updates = {} if touched else {self.controls["edit_prompt"]: prompt}
+        model = values["image_model"]
+        if followed != model:
+            like, most = model_defaults(model), limits()
+            follow[self.controls["edit_num_inference_steps"]] = int(most.below("steps", like["num_inference_steps"]))
+            follow |= {self.controls["edit_guidance_scale"]: like["edit_guidance_scale"], self.followed: model}
         return {self.sounds: self.sounds_used(**values), **follow}
 
     def sounds_used(self, **values: Any) -> str:
@@ -237,7 +248,9 @@ def build_edit_tab(create: CreateTab, tab: gr.Tab) -> EditTab:
             making = build_controls(create.service.model)
         with gr.Column(scale=6, min_width=320, elem_id="edit_result"), gr.Column(elem_classes="card"):
             result = build_result()
-    built = EditTab(create=create, touched=gr.State(False), **making, **result)
+    built = EditTab(
+        create=create, touched=gr.State(False), followed=gr.State(create.service.model), **making, **result
+    )
     _wire(built, tab)
     return built
 
@@ -264,8 +277,17 @@ def _wire(edit: EditTab, tab: gr.Tab) -> None:
     sounds = {name: one for name, one in edit.inputs.items() if name != "edit_mask"}  # it would send the canvas
     tab.select(
         edit.selected,
-        inputs_kwargs={**sounds, "prompt": edit.create.words.prompt, "touched": edit.touched},
-        outputs=[edit.sounds, controls["edit_prompt"]],
+        inputs_kwargs={
+            **sounds,
+            "prompt": edit.create.words.prompt,
+            "touched": edit.touched,
+            "followed": edit.followed,
+        },
+        outputs=[
+            edit.sounds,
+            *(controls[f"edit_{name}"] for name in ("prompt", "num_inference_steps", "guidance_scale")),
+            edit.followed,
+        ],
         **_LIGHT,
     )
     controls["edit_sound"].change(edit.sounds_used, inputs_kwargs=sounds, outputs=edit.sounds, **_LIGHT)

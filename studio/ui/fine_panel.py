@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,31 @@ MOST_PREVIEW = 10
 ORDINARY = {"native_size": 512, "num_inference_steps": 20, "guidance_scale": 7.5, "negative_prompt": ""}
 
 
-@cache
 def model_defaults(model: str) -> dict[str, Any]:
-    """What a local model likes: native_size, num_inference_steps, (edit_)guidance_scale, negative_prompt."""
+    """What a model likes: native_size, num_inference_steps, (edit_)guidance_scale, negative_prompt.
+
+    Nothing heavy is imported for a model that says so itself, as the embedded ones do: the page begins with one.
+    """
     described = (Path(model) if Path(model).is_absolute() else assets_folder() / model) / "hearsight.json"
-    own = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
+    own = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else _known_defaults(model)
     like = {name: own.get(name, value) for name, value in ORDINARY.items()}
     edits = own.get("edit_guidance_scale")
     return like | {"edit_guidance_scale": like["guidance_scale"] if edits is None else edits}
 
 
+def _known_defaults(model: str) -> dict[str, Any]:
+    """The same by a model's configs, empty where nothing is known of it."""
+    from studio.backbones._shelf import model_named
+    from studio.device import pick_device
+
+    found = model_named(model, pick_device())
+    return {} if found is None or found.lacks else found.defaults.model_dump()
+
+
 @dataclass(frozen=True)
 class FinePanel:
-    """The controls by the recipe's names, and the image model whose defaults they show."""
+    """The controls by the recipe's names."""
 
-    model: str
     negative_prompt: gr.Textbox
     seed: gr.Textbox
     keep_seed: gr.Checkbox
@@ -51,11 +60,23 @@ class FinePanel:
     @property
     def inputs(self) -> dict[str, gr.components.Component]:
         """The controls by name, in the order of their declaration."""
-        return {name: value for name, value in vars(self).items() if name != "model"}
+        return dict(vars(self))
+
+    def follow(self, model: str) -> dict[Any, Any]:
+        """The updates after another image model was chosen: its own size, steps, guidance, and what to avoid."""
+        like, most = model_defaults(model), limits()
+        size = int(most.below("size", like["native_size"]))
+        return {
+            self.negative_prompt: like["negative_prompt"],
+            self.num_inference_steps: int(most.below("steps", like["num_inference_steps"])),
+            self.guidance_scale: like["guidance_scale"],
+            self.width: size,
+            self.height: size,
+        }
 
     def restore(self, recipe: Recipe) -> dict[Any, Any]:
         """The updates that show a recipe; its seed is kept, because that is what makes the picture again."""
-        like = model_defaults(self.model)
+        like = model_defaults(recipe.model)
         return {
             self.negative_prompt: _first(recipe.negative_prompt, like["negative_prompt"]),
             self.seed: "" if recipe.seed is None else str(recipe.seed),
@@ -101,7 +122,7 @@ def build_fine_panel(model: str) -> FinePanel:
             count = _slider(fields["count"], words.COUNT, 1, MOST_PICTURES)
             preview = _slider(fields["preview_every"], words.PREVIEW, fields["preview_every"].default, MOST_PREVIEW)
     kept = (negative_prompt, seed, keep_seed, steps, guidance, strength)
-    return FinePanel(model, *kept, width, height, count, preview)
+    return FinePanel(*kept, width, height, count, preview)
 
 
 def seed_of(text: str) -> int | None:

@@ -44,7 +44,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being loaded."""
+    """The model is being loaded. model: its name, when it is another one than the app began with."""
+
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def make(service: Service, session: str, album: Album, recipe: Recipe, mask: Ima
         engine = yield from _turn(service, ticket, stop)
         if engine is None:
             return
+        if not engine.holds(recipe):
+            yield Loading(Path(recipe.model).name)
         for number in range(recipe.count):
             done = 0
             single = recipe.replace(seed=(recipe.seed + number) % (MAX_SEED + 1), count=1)

@@ -10,17 +10,18 @@ from typing import Any
 
 import gradio as gr
 
-from studio.errors import HearsightError, InputError
-from studio.fields import Setting, settings
+from studio.errors import InputError
 from studio.journey.settings import Journey
 from studio.journey.sheet import Sheet
 from studio.limits import limits
-from studio.recipe import MAX_PROMPT, MAX_SEED, MAX_TRACKS, Recipe, Track
+from studio.recipe import MAX_TRACKS, Recipe, Track
 from studio.ui import jobs, status, travels, words
 from studio.ui.album import Album, new_visitor, show
 from studio.ui.create import CreateTab
-from studio.ui.fine_panel import model_defaults, seed_of, span
-from studio.ui.journey_delete import Deleting, build_deleting
+from studio.ui.fine_panel import model_defaults, seed_of
+from studio.ui.journey_controls import build_look, build_result, build_way, length_line
+from studio.ui.journey_delete import Deleting
+from studio.ui.menus import spoken_fields
 from studio.ui.tracks import arrangement, used
 
 Updates = dict[Any, Any]
@@ -50,6 +51,8 @@ def read(values: Mapping[str, Any], model: str, adapter: str) -> tuple[Recipe, J
         height=values["journey_height"],
         model=model,
         adapter=adapter,
+        # Phrases that were written by hand would be the same in every picture.
+        **spoken_fields(values, by_hand=False),
         **{name: values[name] for name in _OF_CREATE},
     )
     hop = (values["journey_hop"] or "").strip().replace(",", ".")
@@ -66,6 +69,7 @@ class JourneyTab:
     """The controls of the tab and what their events do.
 
     touched: State of the names of controls that somebody has set, which then no longer follow the Create tab.
+    followed: State of str, the image model whose size and steps the sliders show.
     shown: State of bool, whether there is a journey in view, or one is being made.
     """
 
@@ -89,12 +93,14 @@ class JourneyTab:
     deleting: Deleting
     touched: gr.State
     shown: gr.State
+    followed: gr.State
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Everything a journey is read from, by name."""
         fine = {name: self.create.fine.inputs[name] for name in _OF_CREATE}
-        return {**self.create.sound.inputs, **fine, **self.controls, "visitor": self.create.visitor}
+        create = self.create
+        return {**create.sound.inputs, **create.models.inputs, **fine, **self.controls, "visitor": create.visitor}
 
     @property
     def changing(self) -> list[Any]:
@@ -112,7 +118,7 @@ class JourneyTab:
         """Make journey was pressed."""
         service, recipe = self.create.service, None
         try:
-            recipe, journey = read(values, service.model, service.adapter)
+            recipe, journey = read(values, values["image_model"], values["adapter"])
             yield {
                 self.make: gr.Button(words.MAKE_BUSY, interactive=False),
                 self.stop: gr.Button(interactive=True),
@@ -138,8 +144,8 @@ class JourneyTab:
                 return {self.line: status.busy(words.JOURNEY_READING)}
             case jobs.Waiting(ahead=ahead, seconds=seconds):
                 return {self.line: status.waiting(ahead, seconds)}
-            case jobs.Loading():
-                return {self.line: status.busy(words.LOADING)}
+            case jobs.Loading(model=model):
+                return {self.line: status.loading(model)}
             case travels.Growing(painting=one):
                 line = status.travelling(one.number + 1, one.total, one.step.index, one.step.total, one.eta)
                 if one.step.preview is None:
@@ -200,9 +206,11 @@ class JourneyTab:
         """Stop was pressed: the step in hand is finished first."""
         return status.busy(words.STOPPING) if self.create.service.stop(str(request.session_hash)) else gr.skip()
 
-    def selected(self, prompt: str, touched: str, shown: bool, **values: Any) -> Updates:
-        """The tab was opened: what nobody has set here follows the Create tab; the latest journey is in view."""
-        updates: Updates = {}
+    def selected(self, prompt: str, touched: str, shown: bool, followed: str, **values: Any) -> Updates:
+        """The tab was opened: what nobody has set here follows the Create tab, size and steps its image model; the
+        latest journey is in view.
+        """
+        updates = {} if followed == values["image_model"] else self._follow(values["image_model"])
         if "prompt" not in touched:
             updates[self.controls["journey_prompt"]] = prompt
         names = sound_names(values)
@@ -215,6 +223,13 @@ class JourneyTab:
         if folder is not None:
             updates |= {**self._arrived(folder), self.line: status.note(words.JOURNEY_LATEST), self.shown: True}
         return updates
+
+    def _follow(self, model: str) -> Updates:
+        """Another image model was chosen: its own size and steps."""
+        like, most = model_defaults(model), limits()
+        size, steps = most.below("size", like["native_size"]), most.below("steps", like["num_inference_steps"])
+        sizes = {"width": int(size), "height": int(size), "steps": int(steps)}
+        return {**{self.controls[f"journey_{name}"]: one for name, one in sizes.items()}, self.followed: model}
 
     def choices(self, kind: str) -> Updates:
         """The controls of this way, and a line that says what it does."""
@@ -264,27 +279,17 @@ def sounds_line(names: Sequence[str], files: bool, kind: str) -> str:
     return f'<p class="journey-sounds" role="status">{line}</p>'
 
 
-def length_line(frames: Any, fps: Any, playback: Any) -> str:
-    """How long the film will be, as HTML."""
-    try:
-        journey = Journey(frames=frames, fps=fps, playback=playback)
-    except HearsightError as error:
-        return f'<p class="hint">{escape(str(error))}</p>'
-    seconds = len(journey.order(journey.frames)) / journey.fps
-    return f'<p class="hint" role="status">{words.JOURNEY_LENGTH.format(seconds=status.length(seconds))}</p>'
-
-
 def build_journey_tab(create: CreateTab, tab: gr.Tab) -> JourneyTab:
     """Lay the tab out inside the current Gradio block and wire it. tab: this one's own."""
     controls: dict[str, Any] = {}
     with gr.Row(elem_id="journey"):
         with gr.Column(scale=5, min_width=320, elem_id="journey_making"):
             with gr.Column(elem_classes="card"):
-                sounds, about = _build_way(controls)
+                sounds, about = build_way(controls)
             with gr.Column(elem_classes="card"):
-                length = _build_look(controls, create.service.model)
+                length = build_look(controls, create.service.model)
         with gr.Column(scale=6, min_width=320, elem_id="journey_result"), gr.Column(elem_classes="card"):
-            result = _build_result()
+            result = build_result()
     built = JourneyTab(
         create=create,
         controls=controls,
@@ -293,180 +298,11 @@ def build_journey_tab(create: CreateTab, tab: gr.Tab) -> JourneyTab:
         length=length,
         touched=gr.State(""),
         shown=gr.State(False),
+        followed=gr.State(create.service.model),
         **result,
     )
     _wire(built, tab)
     return built
-
-
-def _build_way(controls: dict[str, Any]) -> tuple[gr.HTML, gr.HTML]:
-    fields = settings(Journey)
-    gr.HTML(f"<h2><span>1</span> {words.JOURNEY_WAY}</h2>", elem_classes="heading")
-    controls["journey_kind"] = gr.Radio(
-        [(title, kind) for kind, title in words.JOURNEY_KINDS.items()],
-        value="volume",
-        label=words.JOURNEY_WAY,
-        show_label=False,
-        container=False,
-        elem_id="journey_kind",
-        elem_classes="chips",
-    )
-    about = gr.HTML(f'<p class="hint">{words.JOURNEY_ABOUT["volume"]}</p>')
-    with gr.Row():
-        controls["journey_from_db"] = _slider(fields["from_db"], words.JOURNEY_FROM, "from_db", 1)
-        controls["journey_to_db"] = _slider(fields["to_db"], words.JOURNEY_TO, "to_db", 1)
-    with gr.Row():
-        controls["journey_duration"] = _slider(
-            fields["duration"], words.JOURNEY_WINDOW, "duration", 0.5, words.JOURNEY_WINDOW_INFO, visible=False
-        )
-        controls["journey_hop"] = gr.Textbox(  # not a gr.Number, which turns "none" into 0
-            "",
-            label=words.JOURNEY_HOP,
-            info=words.JOURNEY_HOP_INFO,
-            placeholder=words.JOURNEY_HOP_PLACEHOLDER,
-            max_lines=1,
-            max_length=12,
-            visible=False,
-            elem_id="journey_hop",
-        )
-    sounds = gr.HTML("", elem_id="journey_sounds")  # said when the tab is opened
-    with gr.Accordion(words.JOURNEY_OTHER, open=False, elem_id="journey_other"):
-        controls["journey_files"] = gr.File(
-            label=words.JOURNEY_FILES,
-            file_count="multiple",
-            file_types=["audio", "video"],
-            type="filepath",
-            height=140,
-            allow_reordering=True,
-            elem_id="journey_files",
-        )
-    return sounds, about
-
-
-def _build_look(controls: dict[str, Any], model: str) -> gr.HTML:
-    fields, look, like = limits().within(settings(Journey)), limits().within(settings(Recipe)), model_defaults(model)
-    gr.HTML(f"<h2><span>2</span> {words.JOURNEY_LOOK}</h2>", elem_classes="heading")
-    controls["journey_prompt"] = gr.Textbox(
-        Recipe().prompt, label=words.PROMPT, lines=1, max_lines=4, max_length=MAX_PROMPT, elem_id="journey_prompt"
-    )
-    with gr.Row():
-        controls["journey_frames"] = _slider(fields["frames"], words.JOURNEY_FRAMES, "frames")
-        controls["journey_fps"] = _slider(fields["fps"], words.JOURNEY_FPS, "fps")
-    controls["journey_playback"] = gr.Radio(
-        [(title, name) for name, title in words.JOURNEY_PLAYBACKS.items()],
-        value=fields["playback"].default,
-        label=words.JOURNEY_PLAYBACK,
-        show_label=False,
-        container=False,
-        elem_id="journey_playback",
-        elem_classes="chips",
-    )
-    default = Journey(frames=fields["frames"].default)
-    length = gr.HTML(length_line(default.frames, default.fps, default.playback), elem_id="journey_length")
-    with gr.Accordion(words.FINE, open=False, elem_id="journey_fine"):
-        controls["journey_seed"] = gr.Textbox(
-            "",
-            label=words.SEED,
-            info=words.JOURNEY_SEED_INFO,
-            placeholder=words.SEED_PLACEHOLDER,
-            max_length=len(str(MAX_SEED)),
-            elem_id="journey_seed",
-        )
-        with gr.Row():
-            size = like["native_size"]
-            controls["journey_width"] = _slider(look["width"], words.WIDTH, "width", value=size)
-            controls["journey_height"] = _slider(look["height"], words.HEIGHT, "height", value=size)
-        with gr.Row():
-            steps = like["num_inference_steps"]
-            controls["journey_steps"] = _slider(look["num_inference_steps"], words.STEPS, "steps", value=steps)
-            controls["journey_smoothing"] = _slider(
-                fields["smoothing"], words.JOURNEY_SMOOTHING, "smoothing", info=words.JOURNEY_SMOOTHING_INFO
-            )
-        gr.HTML(f'<p class="hint">{words.JOURNEY_FINE_NOTE}</p>')
-    return length
-
-
-def _slider(
-    field: Setting,
-    label: str,
-    name: str,
-    step: float | None = None,
-    info: str | None = None,
-    value: float | None = None,
-    visible: bool = True,
-) -> gr.Slider:
-    return gr.Slider(
-        **span(field, field.default if value is None else value, visible=visible),
-        step=step or field.step,
-        label=label,
-        info=info,
-        elem_id=f"journey_{name}",
-        min_width=210,
-    )
-
-
-def _build_result() -> dict[str, Any]:
-    gr.HTML(f"<h2>{words.JOURNEY_FILM}</h2>", elem_classes="heading")
-    picture = gr.Image(
-        None,
-        label=words.JOURNEY_PICTURE,
-        show_label=False,
-        format="jpeg",
-        interactive=False,
-        buttons=[],
-        visible=False,
-        alt_text=words.JOURNEY_PICTURE,
-        elem_id="journey_picture",
-    )
-    film = gr.Video(
-        None,
-        label=words.JOURNEY_FILM,
-        show_label=False,
-        interactive=False,
-        loop=True,
-        buttons=[],
-        visible=False,
-        elem_id="journey_film",
-    )
-    line = gr.HTML(status.note(words.JOURNEY_READY), elem_id="journey_status")
-    with gr.Row(elem_id="journey_bar"):
-        make = gr.Button(words.JOURNEY_MAKE, variant="primary", elem_id="journey_make", scale=4, min_width=120)
-        stop = gr.Button(words.STOP, variant="stop", interactive=False, elem_id="journey_stop", scale=1, min_width=80)
-    facts = gr.HTML("", elem_id="journey_facts")
-    with gr.Row(visible=False, elem_id="journey_actions") as actions:
-        names = {
-            "mp4": words.JOURNEY_MP4,
-            "gif": words.JOURNEY_GIF,
-            "png": words.JOURNEY_PNG,
-            "zip": words.JOURNEY_ZIP,
-        }
-        downloads = {
-            name: gr.DownloadButton(label, size="md", elem_id=f"journey_{name}", min_width=110)
-            for name, label in names.items()
-        }
-    deleting = build_deleting()
-    sheet = gr.Image(
-        None,
-        label=words.JOURNEY_SHEET,
-        show_label=False,
-        format="jpeg",  # while it grows; the finished one is handed over as the PNG file it is
-        interactive=False,
-        buttons=["fullscreen"],
-        visible=False,
-        elem_id="journey_sheet",
-    )
-    return {
-        "picture": picture,
-        "film": film,
-        "line": line,
-        "make": make,
-        "stop": stop,
-        "facts": facts,
-        "actions": actions,
-        "sheet": sheet,
-        "deleting": deleting,
-        **downloads,
-    }
 
 
 def _wire(journey: JourneyTab, tab: gr.Tab) -> None:
@@ -479,11 +315,20 @@ def _wire(journey: JourneyTab, tab: gr.Tab) -> None:
     journey.deleting.wire(journey.folder, create.visitor, journey._gone, journey.changing, **_LIGHT)
 
     way = [journey.about, journey.sounds, *(controls[f"journey_{name}"] for name in _CHANGING)]
-    selecting = {**journey.inputs, "prompt": create.words.prompt, "touched": journey.touched, "shown": journey.shown}
+    states = {"touched": journey.touched, "shown": journey.shown, "followed": journey.followed}
+    selecting = {**journey.inputs, "prompt": create.words.prompt, **states}
+    size = [controls[f"journey_{name}"] for name in ("width", "height", "steps")]
     tab.select(
         journey.selected,
         inputs_kwargs=selecting,
-        outputs=[*way, controls["journey_kind"], controls["journey_prompt"], *journey.changing],
+        outputs=[
+            *way,
+            controls["journey_kind"],
+            controls["journey_prompt"],
+            *size,
+            journey.followed,
+            *journey.changing,
+        ],
         **_LIGHT,
     )
     touching = {**journey.inputs, "touched": journey.touched}

@@ -228,7 +228,7 @@ def blank_recipe(service: Service) -> Recipe:
     """What every live picture begins with: the few-step model when it is here, else few steps of the page's own."""
     from studio.backbones.hub import embedded_models
 
-    fast = service.model == "pocket" and FAST_MODEL in embedded_models()
+    fast = service.model == "pocket" and FAST_MODEL in embedded_models() and service.offers(FAST_MODEL)
     blank = Recipe(
         model=FAST_MODEL if fast else service.model,
         adapter=service.adapter,

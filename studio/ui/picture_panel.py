@@ -72,8 +72,8 @@ class PicturePanel:
         match moment:
             case Waiting(ahead=ahead, seconds=seconds):
                 return {self.line: status.waiting(ahead, seconds)}
-            case Loading():
-                return {self.line: status.busy(words.LOADING)}
+            case Loading(model=model):
+                return {self.line: status.loading(model)}
             case Drawing(step=step, image=image, count=count, eta=eta):
                 line = {self.line: status.drawing(step.index, step.total, eta, image, count)}
                 return line if step.preview is None else {**line, self.picture: step.preview}

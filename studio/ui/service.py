@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import HearsightError, InputError
-from studio.limits import limits
-from studio.paths import pictures_folder
+from studio.hub import download_allowed
+from studio.limits import limits, offered_models
+from studio.paths import pictures_folder, weights_home
 from studio.recipe import Recipe, Track
 from studio.result import Heard, HeardScene
 from studio.ui import words
@@ -24,6 +25,7 @@ from studio.ui.hosting import on_zero_gpu
 from studio.ui.line import Line, Ticket
 
 if TYPE_CHECKING:
+    from studio.device import DeviceChoice
     from studio.engine import Engine
     from studio.scene import Scene
     from studio.sound.clip import Clip
@@ -130,6 +132,11 @@ class Service:
         """What the loaded model computes on, and why, in words; empty before."""
         return "" if self._engine is None else self._engine.choice.reason
 
+    @property
+    def choice(self) -> DeviceChoice | None:
+        """Where the loaded model computes; None before."""
+        return None if self._engine is None else self._engine.choice
+
     def hear(self, track: Track) -> Heard | None:
         """What the ear hears, or None while the model is still loading. Raises HearsightError like the engine."""
         engine = self.engine(timeout=1.0)
@@ -161,11 +168,15 @@ class Service:
         return None if engine is None else engine.as_heard(recipe, encoder=self.encoder)
 
     def at_home(self, recipe: Recipe) -> Recipe:
-        """A recipe from a picture, which names folders without their place: ours is found again by its name."""
+        """A recipe with its model and adapter as the menus name them: those of the app and of the user's own folders
+        by their names, with which a picture leaves the page.
+        """
         ours = {Path(name).name: name for name in (self.model, self.adapter)}
-        return recipe.replace(
-            model=ours.get(recipe.model, recipe.model), adapter=ours.get(recipe.adapter, recipe.adapter)
+        model, adapter = (
+            path.name if (path := Path(name)).parent == weights_home() / kind else name
+            for name, kind in ((recipe.model, "models"), (recipe.adapter, "adapters"))
         )
+        return recipe.replace(model=ours.get(model, model), adapter=ours.get(adapter, adapter))
 
     def allowed(self, recipe: Recipe) -> Recipe:
         """A recipe as this app's limits let it be made. Raises InputError when it asks for more than they give."""
@@ -173,8 +184,47 @@ class Service:
 
         here = limits()
         here.check(recipe)
+        if not self.offers(recipe.model):
+            raise InputError(words.MODEL_NOT_OFFERED.format(model=Path(recipe.model).name))
+        if not self.hosted and not self.here(recipe.model):
+            raise InputError(words.MODEL_NOT_HERE.format(model=recipe.model))
+        if self.hosted and recipe.adapter != self.adapter and Path(recipe.adapter).name != recipe.adapter:
+            raise InputError(words.ADAPTER_NOT_OFFERED.format(adapter=Path(recipe.adapter).name))
         like = model_defaults(recipe.model)
         return here.settle(recipe, like["native_size"], like["num_inference_steps"])
+
+    def offers(self, model: str) -> bool:
+        """Whether visitors may draw with an image model: HEARSIGHT_OFFERED_MODELS says which. Where it is not set,
+        strangers get the embedded ones, and the owner of the machine all.
+        """
+        names = offered_models()
+        if names is None and self.hosted:
+            from studio.backbones.hub import embedded_models  # torch, not before the page is up
+
+            names = embedded_models()
+        return names is None or model in (self.model, *names)
+
+    def here(self, model: str) -> bool:
+        """Whether an image model need not be downloaded, or may be: HEARSIGHT_ALLOW_DOWNLOAD says yes beforehand."""
+        if "/" not in model or Path(model).is_absolute() or download_allowed():
+            return True
+        from studio.backbones._known import KNOWN  # torch, not before the page is up
+        from studio.backbones.hub import cached_model
+
+        return model not in [one.name for one in KNOWN] or cached_model(model) is not None
+
+    def let_go(self, keep: str) -> None:
+        """Another image model was chosen: the one before is forgotten in the background, unless others share the app
+        and may want it. What is being drawn with it is finished.
+        """
+        engine = self._engine
+        if engine is not None and not self.hosted:
+            threading.Thread(target=engine.let_go, args=(keep,), name="let-go", daemon=True).start()
+
+    @property
+    def held(self) -> int:
+        """Bytes that another image model would find free, because the one that is loaded would go."""
+        return 0 if self._engine is None else self._engine.held
 
     def join_line(self) -> Ticket:
         """A place in the waiting line. Raises InputError when too many wait already."""

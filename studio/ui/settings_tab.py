@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -87,22 +88,22 @@ class SettingsTab:
         """The same switch was pressed in Create."""
         return {self.clean_voice: clean, self.stored: {**kept(stored, self.bounds), CLEAN_VOICE: clean}}
 
-    def forgotten(self) -> Updates:
-        """Back to the model's own values."""
-        like = model_defaults(self.create.service.model)
+    def forgotten(self, model: str) -> Updates:
+        """Back to the model's own values. model: the one that is chosen in Create."""
+        like = model_defaults(model)
         own = {name: self.create.fine.inputs[name].value for name in ("count", "preview_every")}
         values = {**own, **{name: like[name] for name in ("num_inference_steps", "guidance_scale")}}
         values |= {"width": like["native_size"], "height": like["native_size"], CLEAN_VOICE: False}
         applied = self._applied(kept(values, self.bounds))
         return {**applied, self.stored: {}, self.line: status.note(words.SETTINGS_RESET_DONE)}
 
-    def selected(self, request: gr.Request) -> Updates:
+    def selected(self, model: str, adapter: str, request: gr.Request) -> Updates:
         """The tab was opened: what is kept where, and on what it computes, for whom that is his own machine."""
         here = self._here(request)
         return {
             self.places: self._places() if here else _sentence(self._elsewhere()),
             self.empty: gr.Button(visible=here, interactive=here and _read_size() > 0),
-            self.machine: self._machine(here),
+            self.machine: self._machine(here, model, adapter),
             self.emptied_line: "",
         }
 
@@ -135,9 +136,9 @@ class SettingsTab:
         ]
         return _listed(rows) + _sentence(words.SETTINGS_CACHE_INFO)
 
-    def _machine(self, here: bool) -> str:
+    def _machine(self, here: bool, model: str, adapter: str) -> str:
         service = self.create.service
-        rows = [(words.SETTINGS_MODEL, service.model), (words.SETTINGS_ADAPTER, service.adapter)]
+        rows = [(words.SETTINGS_MODEL, Path(model).name), (words.SETTINGS_ADAPTER, Path(adapter).name)]
         rows += [(words.SETTINGS_EAR, service.encoder)]
         if here:  # what a server computes on is nobody's business
             rows.append((words.SETTINGS_DEVICE, service.device or words.SETTINGS_LOADING))
@@ -249,7 +250,12 @@ def _wire(tab: SettingsTab, page: gr.Tab, demo: gr.Blocks) -> None:
     tab.theme.input(None, tab.theme, None, js="(name) => { window.hearsight.setTheme(name); return []; }")
     tab.language.input(None, tab.language, None, js="(code) => { window.hearsight.setLanguage(code); return []; }")
     page.select(None, None, [tab.theme, tab.language], js=_SHOW)
-    page.select(tab.selected, None, [tab.places, tab.empty, tab.machine, tab.emptied_line], **_QUIET)
+    page.select(
+        tab.selected,
+        [create.models.model, create.models.adapter],
+        [tab.places, tab.empty, tab.machine, tab.emptied_line],
+        **_QUIET,
+    )
     tab.empty.click(tab.emptied, None, [tab.places, tab.empty, tab.emptied_line], **_QUIET)
 
     demo.load(tab.opened, tab.stored, [*tab.applied_to, tab.line], **_QUIET)
@@ -268,4 +274,4 @@ def _wire(tab: SettingsTab, page: gr.Tab, demo: gr.Blocks) -> None:
         **_QUIET,
     )
     create.clean_voice.input(tab.voiced, [create.clean_voice, tab.stored], [tab.clean_voice, tab.stored], **_QUIET)
-    tab.reset.click(tab.forgotten, None, [*tab.applied_to, tab.stored, tab.line], **_QUIET)
+    tab.reset.click(tab.forgotten, create.models.model, [*tab.applied_to, tab.stored, tab.line], **_QUIET)

@@ -55,6 +55,18 @@ def busy(text: str) -> str:
     return _line(f"<progress aria-label='{escape(text)}'></progress><span>{escape(text)}</span>", "busy")
 
 
+def loading(model: str) -> str:
+    """A model is being loaded: the first one after the start, or another one that was chosen."""
+    return busy(words.LOADING_MODEL.format(model=model) if model else words.LOADING)
+
+
+def downloading(model: str, done: int, total: int) -> str:
+    """A model is being fetched: bytes that are here, of about so many; 0 = nobody knows."""
+    text = words.MODEL_FETCHING.format(model=model, done=f"{done / 1e9:.2f}", total=f"{total / 1e9:.1f}")
+    amount = f"max='{total}' value='{min(done, total)}' " if total else ""
+    return _line(f"<progress {amount}aria-label='{escape(text)}'></progress><span>{escape(text)}</span>", "busy")
+
+
 def drawing(index: int, total: int, eta: float, image: int, count: int) -> str:
     """Step `index` of `total` of picture `image` (from 1) of `count`; eta: seconds until all are done."""
     step = words.STEP.format(index=index, total=total)

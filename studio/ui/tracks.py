@@ -127,6 +127,11 @@ def arrangement(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"tracks": tracks, "join": values["join"], "weights": _weights(slots, values)}
 
 
+def missing_sound(values: Mapping[str, Any]) -> bool:
+    """Whether a sound of a restored picture is not here any more."""
+    return any(one.missing is not None for one in used(values))
+
+
 def unchanged(carried: Recipe, values: Mapping[str, Any]) -> bool:
     """Whether the controls still show all the sounds of a restored picture, so that its own word may be used."""
     slots, tracks = used(values), carried.tracks or (Track(),)

@@ -117,6 +117,8 @@ def travel(service: Service, session: str, journeys: Path, recipe: Recipe, journ
                 yield Ended()
                 return
             yield Loading()
+        if not engine.holds(recipe):
+            yield Loading(Path(recipe.model).name)
         with closing(cast("Generator[Painting | Frame]", takings.stream(engine))) as stream:
             for item in stream:
                 if isinstance(item, Painting):

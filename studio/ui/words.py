@@ -171,6 +171,61 @@ HEIGHT = "Height (px)"
 COUNT = "How many"
 PREVIEW = "Live preview"
 
+# Image model and adapter
+MODEL_PANEL = "Image model and adapter"
+MODEL_TITLES = {
+    "pocket": "Pocket (comes with Hearsight)",
+    "pocket-fast": "Pocket in four steps",
+}
+MODEL_TO_DOWNLOAD = "{model}: {size} to download"
+MODEL_TOO_LARGE = "{model} (too large for this machine now)"
+MODEL_INCOMPLETE = "{model} (not complete)"
+MODEL_MISSING = "{model} (not on this machine)"
+MODEL_UNUSABLE = "It cannot be used here; hearsight models list says what is missing."
+MODEL_LIKES = "By itself it draws {size} px in {steps} steps."
+MODEL_FITS = "It takes {need} of memory; {free} are free."
+MODEL_DOES_NOT_FIT = (
+    "It takes {need} of memory and more while loading, but only {free} are free: close other programs, or choose a "
+    "smaller one."
+)
+MODEL_SLOWER = "It would work in parts, more slowly."
+MODEL_ASK = "{model} is not on this machine yet. Download about {size} from huggingface.co?"
+MODEL_FETCH = "Download"
+MODEL_FETCHING = "Downloading {model}: {done} of about {total} GB"
+MODEL_NOT_YOURS = "Only the person in front of this machine can download models."
+MODEL_NOT_OFFERED = "The image model {model} is not offered here: choose another one under Image model and adapter."
+MODEL_NOT_HERE = (
+    "{model} is not on this machine yet: download it under Image model and adapter, or choose another one there."
+)
+ADAPTER_NOT_OFFERED = "The adapter {adapter} is not offered here: choose another one under Image model and adapter."
+ADAPTER_AUTO = "As suits the model"
+ADAPTER_TITLES = {
+    "word": "A learned word",
+    "gated": "Sound beside the words",
+    "concepts": "Phrases for what is heard",
+}
+ADAPTER_ABOUT = {
+    "word": "A* is a word that was learned for this model; it also says how this sound differs from others.",
+    "gated": "The model reads the sound beside the text: the prompt needs no A*. Place and weight of A* do nothing, "
+    "and photos cannot be edited.",
+    "concepts": "A* is made of words for what the ear hears. You can read and change them.",
+    "audiotoken": "AudioToken's published word, for Stable Diffusion 1.4.",
+    "context": "The sound stands in the place of the text: the prompt is not read.",
+}
+ADAPTERS_OF_OTHERS = "Made for other models: {names}."
+ADAPTERS_MISSING = "Not all here: {names}; hearsight adapters list says what they need."
+EAR_TITLES = {
+    "pocket": "Pocket: 54 kinds of sound",
+}
+TOP_K = "How many words"
+TOP_K_INFO = "At most so many make A*."
+TEMPERATURE = "Evenness"
+TEMPERATURE_INFO = "Low: the surest alone. High: all alike."
+PHRASES = "The words in A*"
+PHRASES_INFO = "With weights. Write your own, or leave it empty, and the ear says them."
+PHRASES_EXAMPLE = "rain:0.7, river:0.3"
+PHRASES_SHOW = "Show the words"
+
 # The picture
 PICTURE_HEADING = "Picture"
 PICTURE = "Picture"
@@ -395,6 +450,7 @@ NO_SOUND_YET = "Add a sound, then press Make picture."
 LATEST = "Your latest picture."
 WAITING = "{ahead} ahead of you"
 LOADING = "Loading the model. This happens once after the start."
+LOADING_MODEL = "Loading {model} ..."
 STARTING = "Starting ..."
 STEP = "Step {index} of {total}"
 PICTURE_OF = "Picture {image} of {count}"
@@ -417,7 +473,7 @@ NO_SEED = 'The seed must be a whole number from 0 to {most}, not "{text}".'
 NO_SETTINGS = "{name} holds no Hearsight settings. Drop a PNG that was downloaded here (not a screenshot or a copy)."
 
 # The model's chip
-CHIP_MODEL = "Pocket model"
+CHIP_MODEL = "Image model"
 CHIP_WAITING = "model not loaded yet"
 CHIP_LOADING = "loading the model ..."
 CHIP_READY = "ready"

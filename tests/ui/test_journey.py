@@ -14,7 +14,8 @@ from studio.journey.settings import Journey
 from studio.library.png import read_recipe
 from studio.recipe import Recipe, Track
 from studio.sound.write import write_wav
-from studio.ui.journey_tab import length_line, read, sound_names, sounds_line
+from studio.ui.journey_controls import length_line
+from studio.ui.journey_tab import read, sound_names, sounds_line
 from studio.ui.service import Service
 from studio.ui.travels import Arrived, Ended, Files, Filming, Growing, Grown, Reading, latest, travel
 from tests.models import noise, tone

@@ -16,7 +16,7 @@ LANGUAGES = sorted(languages().values(), key=lambda one: one.code)
 # Names, signs, file names that are written, and an example of a prompt, which is English in every language.
 SAME = {
     *("TITLE", "STAR", "JOURNEY_ARROW", "DAY_PLACEHOLDER", "RECORD_NAME", "SCENE_FILE", "LIVE_SOUND"),
-    *("JOURNEY_GIF", "EDIT_SOURCE_EXAMPLE"),
+    *("JOURNEY_GIF", "EDIT_SOURCE_EXAMPLE", "PHRASES_EXAMPLE"),
 }
 MAY_BE_EQUAL = SAME | {
     *("SOLO", "LIVE", "MODEL", "MONO", "STEREO", "FACT_MONO", "FACT_STEREO", "LIVE_PROMPT", "PROMPT", "SEED"),

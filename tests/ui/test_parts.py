@@ -71,6 +71,13 @@ VALUES: dict[str, Any] = {
     "width": 256,
     "height": 256,
     "preview_every": 2,
+    "image_model": "pocket",
+    "adapter": "word",
+    "ear": "pocket",
+    "top_k": 3,
+    "temperature": 0.5,
+    "concepts": "",
+    "spoken": "",
 }
 WORD = Recipe(
     tracks=(Track(name="rain.ogg", sha256="a" * 64, start=3.0, duration=10.0),), prompt="a painting of A*", seed=9
@@ -258,5 +265,5 @@ def test_a_model_that_cannot_be_loaded_says_so(tmp_path: Path) -> None:
 
 
 def test_fine_panel_inputs_are_fields_of_the_recipe() -> None:
-    own = {"model", "keep_seed"}
+    own = {"keep_seed"}
     assert set(FinePanel.__dataclass_fields__) - own <= set(Recipe.model_fields)

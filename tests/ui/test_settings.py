@@ -136,7 +136,7 @@ def test_only_the_person_in_front_sees_and_deletes(
     create: Any = SimpleNamespace(service=service, words=words)
     tab = replace(page_tab, create=create)
     request: Any = SimpleNamespace(headers={}, client=SimpleNamespace(host=host))
-    selected = tab.selected(request)
+    selected = tab.selected("pocket", "auto", request)
     assert (str(tmp_path) in selected[tab.places]) is shown
     assert ("Computes on" in selected[tab.machine]) is shown
     assert selected[tab.empty].visible is shown
