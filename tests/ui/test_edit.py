@@ -131,10 +131,11 @@ def request() -> Any:
 
 
 @pytest.fixture
-def ready(home: Path, photo: Path) -> dict[str, Any]:
+def ready(home: Path, photo: Path, tiny_service: Service) -> dict[str, Any]:
     for name, clip in (("tone.wav", tone()), ("noise.wav", noise())):
         write_wav(clip, home / name)
-    return values(edit_photo=str(photo), edit_sound=str(home / "tone.wav"), visitor=None)
+    chosen = {"image_model": tiny_service.model, "adapter": tiny_service.adapter}
+    return values(edit_photo=str(photo), edit_sound=str(home / "tone.wav"), visitor=None, **chosen)
 
 
 def test_an_edit_is_made_and_kept(tab: EditTab, ready: dict[str, Any], home: Path) -> None:
