@@ -172,6 +172,8 @@ class DeskPanel:
             facts, *part = (values[name] for name in track.inputs if not name.startswith("sound"))
             if isinstance(facts, Look):
                 asked.append((track, track.asked(request), facts, part))
+        if not asked:  # a generator that says nothing at all empties what it could have changed
+            yield {track.heard: gr.skip() for track in self.tracks}
         for track, newest, facts, part in asked:
             for heard in track.heard_in(newest, facts, *part):
                 yield {track.heard: heard}

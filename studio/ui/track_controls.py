@@ -211,10 +211,11 @@ class TrackControls:
         self, request: gr.Request, facts: object, start: float, duration: float, *placed: Any
     ) -> Iterator[Any]:
         """What the ear hears in the chosen part, as soon as there is an ear. placed: the values of `PLACED`."""
+        newest = self.asked(request)  # also when there is nothing to hear: what was asked before is out of date
         if isinstance(facts, Look):
-            yield from self.heard_in(self.asked(request), facts, start, duration, *placed)
+            yield from self.heard_in(newest, facts, start, duration, *placed)
         else:
-            yield gr.skip()
+            yield "" if isinstance(facts, Missing) else self.says(words.HEARS_NOTHING_YET)
 
     def asked(self, request: gr.Request) -> Callable[[], bool]:
         """A page asks what is heard here; whether it has not asked again since."""
