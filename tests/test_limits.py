@@ -9,7 +9,7 @@ import pytest
 from studio.errors import InputError
 from studio.fields import settings
 from studio.journey.settings import Journey
-from studio.limits import RULES, Limits, described, limits
+from studio.limits import OFFERED, RULES, Limits, described, limits
 from studio.recipe import Edit, Recipe, Track
 from studio.sound.decode import read_clip
 from studio.sound.write import write_wav
@@ -132,6 +132,6 @@ def test_a_sound_of_unknown_length_is_refused_while_it_is_read(
 def test_doctor_has_a_line_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEARSIGHT_MAX_STEPS", "30")
     lines = dict(described())
-    assert set(lines) == {rule.variable for rule in RULES.values()}
+    assert set(lines) == {rule.variable for rule in RULES.values()} | {OFFERED}
     assert lines["HEARSIGHT_MAX_STEPS"] == "30 (denoising steps)"
     assert lines["HEARSIGHT_MAX_SIZE"].startswith("none (")

@@ -24,12 +24,12 @@ class Refine(Command):
     details = (
         "The word that the adapter makes of the sound is moved, in some steps, towards what the pictures show; the\n"
         "image model stays as it is. Ctrl+C stops and keeps what is reached. The file is a recipe that carries the\n"
-        "word: hearsight generate --word OUT.json draws with it, with any prompt, on the same image model."
+        'word: hearsight generate --word OUT.json -o OUT.png --prompt "a street in the style of A*" draws with it, on\n'
+        "the same image model."
     )
     examples = """
         hearsight refine rain.ogg --pictures my-rain-photos -o my-rain.json
-        hearsight refine rain.ogg --pictures one.jpg two.jpg -o my-rain.json --steps 120
-        hearsight generate --word my-rain.json -o street.png --prompt "a street in the style of A*"
+        hearsight refine rain.ogg --pictures one.jpg two.jpg -o my-rain.json --refine-steps 120
     """
 
     @classmethod

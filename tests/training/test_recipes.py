@@ -139,7 +139,9 @@ def test_the_adapter_leaves_the_image_model_alone(runs: Path, tiny_data: Path) -
     losses = task.loss(0, torch.Generator().manual_seed(0), 4)
     losses["loss"].backward()
     assert {"alignment", "denoising"} < set(losses)
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.adapter.parameters())
+    # Every sound of this data has one picture class, so that there is nothing to choose.
+    learned = {name for name, p in task.adapter.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert learned == {name for name, _ in task.adapter.named_parameters() if ".choose." not in name}
     for module in (task.backbone.unet, task.backbone.text_encoder, task.backbone.vae):
         assert all(p.grad is None for p in module.parameters())
     assert all(torch.equal(before[name], value) for name, value in task.backbone.unet.state_dict().items())
