@@ -24,8 +24,8 @@ class Refine(Command):
     details = (
         "The word that the adapter makes of the sound is moved, in some steps, towards what the pictures show; the\n"
         "image model stays as it is. Ctrl+C stops and keeps what is reached. The file is a recipe that carries the\n"
-        'word: hearsight generate --word OUT.json -o OUT.png --prompt "a street in the style of A*" draws with it, on\n'
-        "the same image model."
+        "word, and draws with any prompt on the same image model:\n"
+        '  hearsight generate --word OUT.json -o OUT.png --prompt "a street in the style of A*"'
     )
     examples = """
         hearsight refine rain.ogg --pictures my-rain-photos -o my-rain.json
