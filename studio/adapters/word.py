@@ -31,8 +31,8 @@ class WordConfig:
 
     concepts: for each thing that a word may stand for, which of the ear's labels it can be heard in; empty = the ear's
         labels are not used.  labels: how many labels that ear has.
-    favour: for each of these things the logarithm of how well the image model draws it; empty = all alike. What a
-        sound may be and what can be shown of it decide together.
+    favour: for each of these things the logarithm of how well the image model draws it, beside the best drawn one of
+        its label; empty = all alike. What can be shown decides only between things that the same label stands for.
     sharpness: how much more the likeliest thing counts than the next; the exponent of the ear's probabilities.
     own: length of the sound's own part of the word, as a share of the aligned part's.
     scale: standard deviation of the text encoder's input embeddings, so that A* is as long as an ordinary word.

@@ -204,6 +204,14 @@ def things_of(ear: PocketEar, vocabulary: Vocabulary) -> list[tuple[int, str]]:
     return [(label, picture) for label, name in enumerate(ear.labels) for picture in vocabulary.pairs.get(name, ())]
 
 
+def _beside_the_best(things: list[tuple[int, str]], favour: dict[str, float]) -> tuple[float, ...]:
+    """How much worse each thing is drawn than the best drawn one of its label: at most 0."""
+    best: dict[int, float] = {}
+    for label, picture in things:
+        best[label] = max(best.get(label, favour[picture]), favour[picture])
+    return tuple(round(favour[picture] - best[label], 3) for label, picture in things)
+
+
 def new_adapter(
     backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabulary, favour: dict[str, float] | None = None
 ) -> WordAdapter:
@@ -220,7 +228,7 @@ def new_adapter(
         scale=float(embedding.std()),
         concepts=tuple(label for label, _ in things),
         labels=len(ear.labels),
-        favour=tuple(favour[picture] for _, picture in things) if favour else (),
+        favour=_beside_the_best(things, favour) if favour else (),
     )
     adapter = WordAdapter(config)
     with torch.no_grad():

@@ -65,12 +65,6 @@ def test_what_is_drawn_better_stands_for_a_sound_of_several_things(favour: tuple
     assert nearest(concept_adapter(own=0.0, favour=favour), torch.tensor([[0.0, 0, 0, 9]])) == [wanted]
 
 
-def test_a_doubtful_sound_goes_to_what_can_be_drawn() -> None:
-    doubtful = torch.tensor([[3.0, 2.5, 0, 0]])
-    assert nearest(concept_adapter(own=0.0), doubtful) == [0]
-    assert nearest(concept_adapter(own=0.0, favour=(-3.0, 0.0, 0.0, 0.0)), doubtful) == [1]
-
-
 def test_choosing_among_the_things_of_a_label_never_speaks_against_the_ear() -> None:
     adapter = concept_adapter(own=0.0)
     with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from studio.encoders.pocket import PocketEar
 from studio.errors import InputError
 from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
-from studio.training.adapter import AdapterTask
+from studio.training.adapter import AdapterTask, new_adapter
+from studio.training.drawn import favour_of
 from studio.training.image import ImageTask
 from studio.training.recipes import TRAINING, Work, run_training
 
@@ -82,9 +84,14 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
 def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data: Path) -> None:
     task = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))  # now there is a picture classifier
     assert isinstance(task, AdapterTask) and isinstance(task.adapter, WordAdapter)
-    favour = task.adapter.config.favour
-    assert len(favour) == len(task.adapter.config.concepts) and len(set(favour)) > 1
-    assert all(math.log(0.02) - 0.01 <= value <= 0 for value in favour)
+    assert task.adapter.config.favour == (0.0,) * len(task.adapter.config.concepts)  # one picture class a sound here
+    judge = PictureClassifier.load(runs / "classifier" / "export")
+    drawn = favour_of(task.backbone, judge, task.vocabulary, task.vocabulary.pictures)
+    assert len(set(drawn.values())) > 1 and all(math.log(0.02) - 0.01 <= value <= 0 for value in drawn.values())
+    ear, best = PocketEar.load(runs / "ear" / "export"), max(drawn.values())
+    words = replace(task.vocabulary, pairs={label: list(drawn) for label in ear.labels})
+    favour = new_adapter(task.backbone, ear, words, drawn).config.favour
+    assert favour == tuple(round(value - best, 3) for value in drawn.values()) * len(ear.labels)
 
 
 def test_favoured_photos_are_half_of_what_is_drawn(runs: Path, tiny_data: Path) -> None:
