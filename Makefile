@@ -18,7 +18,7 @@ run: $(VENV)/.installed  ## install if needed, then open the app on 127.0.0.1:78
 	@exec $(BIN)/python app.py $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 test: chromium lint  ## install what tests need, then lint, types and all tests: exactly what .ci/run runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,13 @@ import pytest
 if TYPE_CHECKING:
     from studio.backbones.base import Backbone
     from studio.engine import Engine
+
+
+def pytest_configure() -> None:
+    """Where several processes test at once they share the cores, and so do the programs they start."""
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if beside > 1:  # before anything has loaded torch
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // beside)))
 
 
 @pytest.fixture(autouse=True)
