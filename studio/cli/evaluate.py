@@ -17,7 +17,7 @@ COUNTS = {
     "recordings": "recordings that go through each disturbance, at most",
     "volume_per_class": "recordings of each sound that are drawn at four levels, at most",
     "couples": "pairs of sounds that are mixed, morphed, placed and compared, at most",
-    "known_couples": "pairs of sounds that are placed, of those that the ear names rightly, at most",
+    "known_couples": "pairs that are mixed, morphed and placed, of sounds that the ear names rightly, at most",
     "nouns": "nouns that are drawn with each word of light, time and colour, at most",
     "photos": "held-out photos whose nearest training photo gives the scale for copies, at most",
     "edits": "held-out photos that are edited with a sound by every method, at most",

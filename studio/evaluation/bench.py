@@ -34,7 +34,7 @@ class Counts:
     recordings: held-out recordings that go through each disturbance, at most.
     volume_per_class: recordings of each sound that are drawn at four levels, at most.
     couples: pairs of sounds that are mixed, morphed, placed, or compared, at most.
-    known_couples: pairs of sounds that are placed, of those that the ear names rightly, at most.
+    known_couples: pairs of sounds that are mixed, morphed and placed, of those that the ear names rightly, at most.
     nouns: nouns whose pictures are asked to change with the words, at most.
     photos: held-out photos whose nearest training photo is looked for, at most.
     edits: held-out photos that are edited with a sound by every method, at most; a tenth of them at four volumes.

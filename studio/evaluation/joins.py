@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,32 +13,18 @@ from tqdm import tqdm
 from studio.errors import InputError
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Job
+from studio.evaluation.couples import couples, equally_loud, known_couples
 from studio.evaluation.scores import Findings, Score, spread
 from studio.evaluation.sheets import captioned_sheet
-from studio.evaluation.volume import chosen_jobs, pair_probability, rank_correlation
+from studio.evaluation.volume import pair_probability, rank_correlation
 from studio.recipe import Recipe, Track
 from studio.sound.clip import Clip
-from studio.sound.loudness import apply_gain, matched_gains
+from studio.sound.loudness import apply_gain
 
 SHOWN_FIRST = 5  # a class counts as shown when it is among the classifier's first so many
 LOUDER = 6.0  # dB by which one of the two is louder, and the other softer
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-def couples(bench: Bench) -> list[tuple[Job, Job]]:
-    """Pairs of recordings of different sounds that show different things, each sound once or twice."""
-    jobs = chosen_jobs(bench.jobs(), 1)
-    half = len(jobs) // 2
-    pairs = bench.vocabulary.pairs
-    made = [(one, other) for shift in (0, 1) for one, other in zip(jobs, jobs[half + shift :], strict=False)]
-    apart = [(one, other) for one, other in made if not set(pairs[one.name]) & set(pairs[other.name])]
-    return spread(apart, bench.counts.couples) if apart else []
-
-
-def equally_loud(bench: Bench, couple: tuple[Job, Job]) -> list[Clip]:
-    """The sounds of a couple, each brought to the same loudness."""
-    clips = [bench.sounds.clips[job.row] for job in couple]
-    return [apply_gain(clip, gain) for clip, gain in zip(clips, matched_gains(clips), strict=True)]
+Couple = tuple[Job, Job]
 
 
 def draw(bench: Bench, clips: list[Clip], seed: int, **fields: object) -> Image.Image:
@@ -60,12 +48,63 @@ def distance(one: Image.Image, other: Image.Image) -> float:
 
 @METRICS.register("mix")
 def mix(bench: Bench) -> Findings:
-    """Two sounds at equal loudness in one picture, and with one of them 12 dB louder. mix.jpg: equal, first, second
-    louder.
+    """Two sounds at equal loudness in one picture, and with one of them 12 dB louder: of any unheard recordings, and
+    of those the ear names rightly. mix.jpg, mix-known.jpg: equal, first, second louder.
     """
+    return of_both(bench, "mix", _mixed)
+
+
+@METRICS.register("morph")
+def morph(bench: Bench) -> Findings:
+    """From one sound's meaning to another's in five places, one seed: of any unheard recordings, and of those the ear
+    names rightly. morph.jpg, morph-known.jpg: a row has two morphs.
+    """
+    return of_both(bench, "morph", _morphed)
+
+
+@METRICS.register("variety")
+def variety(bench: Bench) -> Findings:
+    """How far two recordings of one sound differ in their pictures (same seed), beside recordings of two sounds."""
+    jobs = bench.jobs()
+    names = [job.name for job in jobs]
+    same = [(one, other) for one, other in pairwise(jobs) if one.name == other.name]
+    other_sound = {job.name: jobs[(names.index(job.name) + len(jobs) // 2) % len(jobs)] for job, _ in same}
+    within, between = [], []
+    for one, other in tqdm(spread(same, bench.counts.couples) if same else [], desc="variety", unit="pair"):
+        try:
+            trio = [bench.draw(Job(job.name, job.row, one.seed))[0] for job in (one, other, other_sound[one.name])]
+        except InputError:
+            continue
+        within.append(distance(trio[0], trio[1]))
+        between.append(distance(trio[0], trio[2]))
+    if not within:
+        return Findings([])
+    ratio = float(np.mean(within) / max(float(np.mean(between)), 1e-9))
+    return Findings(
+        [
+            Score("variety: distance of two recordings' pictures, 0..1", float(np.mean(within)), len(within)),
+            Score("variety: the same as a share of two sounds' distance", ratio, len(within)),
+        ]
+    )
+
+
+def of_both(bench: Bench, name: str, measure: Callable[[Bench, list[Couple]], Findings]) -> Findings:
+    """What is measured of any couples, and of those that the ear names rightly, with their lines and sheets named so.
+
+    The first is what an artist gets; the second leaves the ear's mistakes out, and so says what joining does.
+    """
+    plain = measure(bench, couples(bench))
+    known = measure(bench, known_couples(bench))
+    told = f"{name}, the ear names both rightly"
+    lines = [replace(line, name=line.name.replace(name, told, 1)) for line in known.scores]
+    sheets = {file.replace(".", "-known.", 1): page for file, page in known.sheets.items()}
+    return Findings([*plain.scores, *lines], sheets=plain.sheets | sheets)
+
+
+def _mixed(bench: Bench, some: list[Couple]) -> Findings:
     pairs, both, wins = bench.vocabulary.pairs, [], []
     shown: list[tuple[str, Image.Image]] = []
-    for couple in tqdm(couples(bench), desc="mixes", unit="pair"):
+    for couple in tqdm(some, desc="mixes", unit="pair"):
         first, second = equally_loud(bench, couple)
         quiet, loud = (-LOUDER, LOUDER)
         scenes = [
@@ -93,12 +132,10 @@ def mix(bench: Bench) -> Findings:
     return Findings(scores, sheets={"mix.jpg": captioned_sheet(shown, columns=9)})
 
 
-@METRICS.register("morph")
-def morph(bench: Bench) -> Findings:
-    """From one sound's meaning to another's in five places, one seed. morph.jpg: a row has two morphs."""
+def _morphed(bench: Bench, some: list[Couple]) -> Findings:
     pairs, falls, rises, steps = bench.vocabulary.pairs, [], [], []
     shown: list[tuple[str, Image.Image]] = []
-    for couple in tqdm(couples(bench), desc="morphs", unit="pair"):
+    for couple in tqdm(some, desc="morphs", unit="pair"):
         clips = [bench.sounds.clips[job.row] for job in couple]
         try:
             pictures = [
@@ -129,29 +166,3 @@ def morph(bench: Bench) -> Findings:
         Score("morph: the same, mean (0.25 = four equal steps on a line)", float(np.mean(steps)), len(steps)),
     ]
     return Findings(scores, sheets={"morph.jpg": captioned_sheet(shown, columns=10, size=112)})
-
-
-@METRICS.register("variety")
-def variety(bench: Bench) -> Findings:
-    """How far two recordings of one sound differ in their pictures (same seed), beside recordings of two sounds."""
-    jobs = bench.jobs()
-    names = [job.name for job in jobs]
-    same = [(one, other) for one, other in pairwise(jobs) if one.name == other.name]
-    other_sound = {job.name: jobs[(names.index(job.name) + len(jobs) // 2) % len(jobs)] for job, _ in same}
-    within, between = [], []
-    for one, other in tqdm(spread(same, bench.counts.couples) if same else [], desc="variety", unit="pair"):
-        try:
-            trio = [bench.draw(Job(job.name, job.row, one.seed))[0] for job in (one, other, other_sound[one.name])]
-        except InputError:
-            continue
-        within.append(distance(trio[0], trio[1]))
-        between.append(distance(trio[0], trio[2]))
-    if not within:
-        return Findings([])
-    ratio = float(np.mean(within) / max(float(np.mean(between)), 1e-9))
-    return Findings(
-        [
-            Score("variety: distance of two recordings' pictures, 0..1", float(np.mean(within)), len(within)),
-            Score("variety: the same as a share of two sounds' distance", ratio, len(within)),
-        ]
-    )

@@ -12,8 +12,9 @@ from studio.errors import InputError
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Job
 from studio.evaluation.classifier import PictureClassifier
-from studio.evaluation.joins import SHOWN_FIRST, couples, equally_loud
-from studio.evaluation.scores import Findings, Score, spread
+from studio.evaluation.couples import couples, equally_loud, heard_rightly, known_couples
+from studio.evaluation.joins import SHOWN_FIRST
+from studio.evaluation.scores import Findings, Score
 from studio.evaluation.sheets import captioned_sheet
 from studio.recipe import Recipe, Track
 from studio.sound.clip import Clip
@@ -21,7 +22,6 @@ from studio.sound.clip import Clip
 APART = (-0.8, 0.8)
 MIDDLE = (0.0, 0.0)
 PHOTO_PAIRS = 4  # of each couple, drawn at random: they cost nothing, and are what pictures are compared with
-PER_SOUND = 4  # recordings that the ear names rightly, so that no sound counts for most of the pairs
 
 
 @dataclass(frozen=True)
@@ -95,35 +95,6 @@ def draw_placed(bench: Bench, clips: list[Clip], seed: int, pans: tuple[float, f
     tracks = tuple(Track(pan=pan) for pan in pans)
     recipe = Recipe(model=bench.model, adapter=bench.adapters[0], tracks=tracks, seed=seed, preview_every=0)
     return bench.engine.run(recipe, clips).images[0]
-
-
-def heard_rightly(bench: Bench, job: Job) -> bool:
-    """Whether the ear's first name for a recording, as it is, is the right one."""
-    heard = bench.hear(job.row)
-    return heard is not None and heard[0][0] == job.name
-
-
-def known_couples(bench: Bench) -> list[tuple[Job, Job]]:
-    """Pairs as in `couples`, but of recordings that the ear names rightly, at most four of each sound.
-
-    What is wrong in their pictures is not the ear's mistake: what is left is whether things are in their places.
-    """
-    of_sound: dict[str, list[int]] = {}
-    for row in bench.one_piece_each():
-        rows = of_sound.setdefault(bench.sound_name(row), [])
-        if bench.sound_name(row) in bench.vocabulary.pairs and len(rows) < PER_SOUND:
-            rows += [row] if heard_rightly(bench, Job(bench.sound_name(row), row, 0)) else []
-    in_turn = [
-        (name, rows[turn]) for turn in range(PER_SOUND) for name, rows in sorted(of_sound.items()) if rows[turn:]
-    ]
-    known = [Job(name, row, seed) for seed, (name, row) in enumerate(in_turn)]
-    made: dict[frozenset[int], tuple[Job, Job]] = {}
-    for step in (len(known) // 2, len(known) // 3):  # each is the first of a pair, and of a second one
-        for place, one in enumerate(known):
-            other = known[(place + step) % len(known)]
-            if not set(bench.vocabulary.pairs[one.name]) & set(bench.vocabulary.pairs[other.name]):
-                made.setdefault(frozenset((one.row, other.row)), (one, other))
-    return spread(list(made.values()), bench.counts.known_couples) if made else []
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.evaluation.bench import Counts, Job
 from studio.evaluation.placement import (
-    PER_SOUND,
     Placed,
     Places,
     halves,
-    heard_rightly,
-    known_couples,
     look,
     photo_pair,
 )
@@ -81,29 +77,6 @@ def test_real_photos_are_put_together() -> None:
     made = photo_pair(bench, (["fire"], ["sea"]), seed=0)
     assert made is not None and made.tobytes() == two(RED, GREEN, (256, 256)).tobytes()
     assert photo_pair(bench, (["fire"], ["dog"]), seed=0) is None
-
-
-def test_known_couples_are_heard_rightly_and_show_different_things() -> None:
-    names = ["rain"] * 7 + ["fire"] * 2 + ["dog", "candle_like", "silent", "cough"]
-    said: dict[int, Any] = {row: [(name, 0.9), ("sea", 0.1)] for row, name in enumerate(names)}
-    said |= {0: [("fire", 0.6), ("rain", 0.4)], 11: None}
-    pairs = {"rain": ["rain"], "fire": ["fire"], "dog": ["dog"], "candle_like": ["fire"], "silent": ["snow"]}
-    bench: Any = SimpleNamespace(
-        one_piece_each=lambda: range(len(names)),
-        sound_name=names.__getitem__,
-        hear=said.__getitem__,
-        vocabulary=SimpleNamespace(pairs=pairs),
-        counts=Counts(known_couples=5),
-    )
-    found = known_couples(bench)
-    assert len(found) == 5 and len({frozenset((one.row, other.row)) for one, other in found}) == 5
-    rows = {job.row for couple in found for job in couple}
-    assert not rows & {0, 11, 12}  # misheard, silent, without pictures
-    assert len(rows & set(range(7))) <= PER_SOUND
-    assert all(not set(pairs[one.name]) & set(pairs[other.name]) for one, other in found)
-    assert not heard_rightly(bench, Job("rain", 0, 0)) and heard_rightly(bench, Job("rain", 1, 0))
-    bench.hear = lambda _row: [("sea", 1.0)]
-    assert known_couples(bench) == []
 
 
 def test_both_kinds_of_couples_have_the_same_lines() -> None:
