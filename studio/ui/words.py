@@ -399,6 +399,12 @@ SETTINGS_RESET_DONE = "Create begins with the model's own values again."
 SETTINGS_STORAGE = "Where things are kept"
 SETTINGS_PICTURES = "Pictures"
 SETTINGS_PICTURES_ARE = "{count}, {size}"
+SETTINGS_SOUNDS = "Sounds of your pictures"
+SETTINGS_SOUNDS_INFO = (
+    "The sounds of finished pictures are kept, so that a picture can bring them back. Without them it can still be made "
+    "again as it is."
+)
+SETTINGS_EMPTY_SOUNDS = "Delete the sounds of pictures"
 SETTINGS_TEMPLATES = "Your templates"
 SETTINGS_CACHE = "Photos that were read"
 SETTINGS_CACHE_INFO = "What was read of photos makes a further edit faster. It can be deleted at any time."

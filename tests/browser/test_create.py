@@ -124,7 +124,8 @@ def test_upload_make_download_and_bring_back(open_page: Open, shoot: Shoot, reco
     expect(fresh.locator("#status")).to_contain_text("Settings restored")
     expect(fresh.locator("#prompt textarea, #prompt input")).to_have_value("a painting of A*")
     expect(fresh.locator("#template label.selected")).to_have_text("A painting of A*")
-    expect(fresh.locator("#facts")).to_contain_text("the picture carries it")
+    expect(fresh.locator("#facts")).to_contain_text("5.0 s · mono")  # kept with its picture on this machine
+    expect(fresh.locator("#heard li").first).to_contain_text("dog")
     open_fine(fresh)
     expect(fresh.locator("#seed textarea, #seed input")).to_have_value("4321")
     expect(fresh.locator("#num_inference_steps input[type=number]")).to_have_value("6")
