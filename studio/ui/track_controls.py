@@ -85,7 +85,7 @@ class TrackControls:
         return [self.facts, self.start, self.duration, *(getattr(self, name) for name in PLACED)]
 
     def restore(self, track: Track, facts: Iterable[object]) -> Updates:
-        """The updates that put a picture's track back; the sound only when it is a starter, one that is there, or kept.
+        """The updates that put a picture's track back; the sound only if it is a starter, is there, or is kept.
 
         facts: what is known about the sounds that are there.
         """
