@@ -250,7 +250,10 @@ class TrackControls:
             while (heard := self.service.hear(track)) is None:
                 yield self.says(words.HEARS_LATER) if newest() else gr.skip()
             yield self.hears(heard) if newest() else gr.skip()
-            if self.first and (more := self.service.character(track)):
+            if self.first:
+                more = self.service.character(track)
+                # Also when there is nothing to add: Gradio sends what was said last once more when this is over, which
+                # may be seconds later, when another sound is here.
                 yield status.heard(heard.labels, heard.lufs, more) if newest() else gr.skip()
         except Exception as error:  # a model that cannot be loaded, a silent part: the page says so and goes on
             yield self.says(sentence(error)) if newest() else gr.skip()

@@ -339,6 +339,26 @@ def test_an_older_question_is_not_answered_over_a_newer_one(
     assert "rain.ogg" in next(track.listened(gr.Request(session_hash="another"), rain, *part))
 
 
+def test_what_was_heard_is_not_said_again_over_another_sound(
+    panel: SoundPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio sends the last yield once more when a generator ends: after slow work that must not be an old answer."""
+    track, request = panel.first, gr.Request(session_hash="page")
+    rain, fire = (look(str(starters()[number].path)) for number in (0, 4))
+    monkeypatch.setattr(track.service, "hear", lambda one: Heard([(one.name, 1.0)], 5.0, -20.0, (0.0, 5.0)))
+    part = (0.0, 5.0, 0.0, 0.0, "dry", False, False)
+
+    def slow(_track: Track) -> str:
+        track.asked(request)  # meanwhile another sound is chosen
+        return ""  # rain has neither pitch nor tempo
+
+    monkeypatch.setattr(track.service, "character", slow)
+    said = list(track.listened(request, rain, *part))
+    assert "rain.ogg" in said[0] and said[-1] == gr.skip()
+    monkeypatch.setattr(track.service, "character", lambda _track: "")
+    assert "fire.ogg" in list(track.listened(request, fire, *part))[-1]
+
+
 def test_a_scene_that_cannot_be_heard_is_a_sentence(heard_values: dict[str, Any], panel: SoundPanel) -> None:
     ears = panel.desk.ears
     *_, last = panel.desk.listened(**{**heard_values, "mute": True, "mute_c": True})
