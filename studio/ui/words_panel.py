@@ -170,7 +170,7 @@ def build_words_panel(shelf: Shelf) -> WordsPanel:
             elem_id="template_name",
             min_width=160,
         )
-        whole = gr.Checkbox(False, label=words.TEMPLATE_WHOLE, elem_id="template_whole", min_width=160)
+        whole = gr.Checkbox(False, label=words.TEMPLATE_WHOLE, elem_id="template_whole", min_width=40)
         sure = gr.Button(
             words.TEMPLATE_SURE, variant="primary", size="sm", elem_id="template_sure", min_width=90, scale=0
         )
