@@ -1,4 +1,7 @@
-"""Prompt templates: one JSON file each, those that come with Hearsight and the artist's own."""
+"""Prompt templates: one JSON file each, those that come with Hearsight and the artist's own.
+
+One of the artist's may be a whole preset: it then sets strengths, steps and size too.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,29 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
 
 from studio.errors import HearsightError, InputError
 from studio.fields import Strict, setting
 from studio.paths import data_home, presets_folder
-from studio.recipe import MAX_PROMPT
+from studio.recipe import MAX_PROMPT, Recipe
 
 log = logging.getLogger("hearsight.presets")
 
 FREE = "free"  # the template that replaces nothing
 MOST_OWN = 60
+FINE = ("num_inference_steps", "guidance_scale", "sound_strength", "width", "height")
 
 
 class Template(Strict):
-    """A ready prompt, as a tab of the app and a name for `--template`."""
+    """A ready prompt, as a tab of the app and a name for `--template`.
+
+    fine: what else of a recipe it sets, by the names of `FINE`; None = nothing.
+    """
 
     id: str = setting(..., "The file's name without .json.", pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)
     title: str = setting(..., "What the tab is called.", min_length=1, max_length=40)
@@ -31,6 +41,24 @@ class Template(Strict):
     help: str = setting("", "One sentence on what it is good for.", max_length=200)
     order: int = setting(100, "Smaller comes first.", ge=0, le=1000)
     negative_prompt: str | None = setting(None, "What to stay away from; empty = as it was.", max_length=MAX_PROMPT)
+    fine: dict[str, int | float] | None = setting(None, "Steps, strengths and size; empty = as they were.")
+
+    @field_validator("fine")
+    @classmethod
+    def _fits_a_recipe(cls, fine: dict[str, int | float] | None) -> dict[str, int | float] | None:
+        if unknown := set(fine or ()) - set(FINE):
+            raise ValueError(f"it sets {', '.join(sorted(unknown))}, but may set only {', '.join(FINE)}")
+        try:
+            Recipe().replace(**fine or {})
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return fine
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What it sets of a recipe, by name."""
+        avoid = {} if self.negative_prompt is None else {"negative_prompt": self.negative_prompt}
+        return {"prompt": self.prompt, **avoid, **(self.fine or {})}
 
 
 def load_templates() -> tuple[Template, ...]:
@@ -64,9 +92,15 @@ def own_templates(folder: Path) -> tuple[Template, ...]:
 
 
 def own_template(
-    title: str, prompt: str, negative_prompt: str | None = None, known: Iterable[Template] = ()
+    title: str,
+    prompt: str,
+    negative_prompt: str | None = None,
+    known: Iterable[Template] = (),
+    fine: Mapping[str, int | float] | None = None,
 ) -> Template:
     """A new template of the artist's. known: all that are there; one of the same title keeps its id, and is replaced.
+
+    fine: as in `Template`.
 
     Raises InputError when title or prompt are empty or too long, when the title is one that comes with Hearsight, or
     when there are too many.
@@ -82,7 +116,8 @@ def own_template(
     if same is None and len(known) >= MOST_OWN:
         raise InputError(f"There are {MOST_OWN} templates of yours already: delete one first.")
     name = same.id if same else _free_id(title, ids)
-    return Template(id=name, title=title, prompt=prompt.strip(), negative_prompt=negative_prompt or None)
+    kept = None if fine is None else dict(fine)
+    return Template(id=name, title=title, prompt=prompt.strip(), negative_prompt=negative_prompt or None, fine=kept)
 
 
 def save_template(template: Template, folder: Path) -> Path:

@@ -148,6 +148,16 @@ def test_the_joins_differ_and_the_mix_knows_no_order(engine: Engine, recipe: Rec
     assert in_turn[0] / in_turn[1] == pytest.approx(mixed[0] / mixed[1] / 1.6, rel=1e-3)
 
 
+@pytest.mark.parametrize("join", get_args(Join))
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_volume_of_each_track_changes_the_picture(join: Any, which: int, engine: Engine, recipe: Recipe) -> None:
+    def drawn(gain: float) -> bytes:
+        tracks = tuple(Track(gain=gain if place == which else 0.0) for place in range(2))
+        return _pixels(engine.run(recipe.replace(tracks=tracks, join=join), [tone(), noise()]))
+
+    assert len({drawn(gain) for gain in (0.0, -6.0, -20.0)}) == 3
+
+
 def test_a_silent_track_among_others(engine: Engine, recipe: Recipe) -> None:
     result = engine.run(recipe, [tone(), SILENCE])
     assert result.recipe.word == engine.run(recipe.replace(tracks=(Track(),)), tone()).recipe.word

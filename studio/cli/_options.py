@@ -11,7 +11,7 @@ from typing import Any, get_args
 from studio.device import DeviceName
 from studio.errors import InputError
 from studio.fields import Setting, settings
-from studio.presets import load_templates, own_folder, own_templates
+from studio.presets import Template, load_templates, own_folder, own_templates
 from studio.recipe import Edit, Recipe, Track
 
 # flag, its metavar, the model it belongs to, the field
@@ -85,7 +85,8 @@ def add_template(parser: argparse.ArgumentParser) -> None:
         "--template",
         metavar="NAME",
         type=_template,
-        help="a ready prompt of the folder presets or of your own, e.g. style or painting",
+        help="a ready prompt of the folder presets or of your own, e.g. style or painting; what else it sets, other "
+        "options overrule",
     )
 
 
@@ -101,7 +102,7 @@ def recipe_from(arguments: argparse.Namespace, tracks: Iterable[Track] = ()) -> 
     if given.get("template") is not None:
         if given.get("prompt") is not None:
             raise InputError("Give --prompt or --template, not both: a template is a ready prompt.")
-        given = given | {"prompt": given["template"]}
+        given = given["template"].fields | {name: value for name, value in given.items() if value is not None}
     values: dict[str, Any] = {
         name: given[name] for name in settings(Recipe) if given.get(name) is not None and name in _RECIPE_FIELDS
     }
@@ -142,7 +143,8 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"You may not write into {str(there)!r}: choose another folder.")
 
 
-_RECIPE_FIELDS = {field.name for _, field in _FLAGS.values()} & set(Recipe.model_fields)
+# Width and height come from --size, or from a template.
+_RECIPE_FIELDS = {"width", "height", *(field.name for _, field in _FLAGS.values())} & set(Recipe.model_fields)
 
 
 def _converter(flag: str, field: Setting, several: bool) -> Callable[[str], Any]:
@@ -218,8 +220,8 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _template(name: str) -> str:
-    known = {template.id: template.prompt for template in (*own_templates(own_folder()), *load_templates())}
+def _template(name: str) -> Template:
+    known = {template.id: template for template in (*own_templates(own_folder()), *load_templates())}
     if name not in known:
         raise InputError(f"There is no template {name!r}. Use one of: {', '.join(known)}.")
     return known[name]

@@ -241,7 +241,7 @@ def build_create_tab(service: Service, demo: gr.Blocks) -> CreateTab:
                 prompt = build_words_panel(Shelf(None if service.hosted else service.pictures.parent / "presets"))
                 fine = build_fine_panel(service.model)
                 models = build_model_panel(service)
-                wire_words(prompt, fine.negative_prompt, demo)
+                wire_words(prompt, fine.inputs, demo)
         with gr.Column(scale=6, min_width=320, elem_id="result"), gr.Column(elem_classes="card"):
             facts = sound.first.facts.value
             picture = build_picture_panel(facts if isinstance(facts, Look) else None)

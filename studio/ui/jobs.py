@@ -117,6 +117,8 @@ def make(service: Service, session: str, album: Album, recipe: Recipe, mask: Ima
                         whole = moment.eta + left * (moment.eta + moment.seconds)
                         yield Drawing(moment, number + 1, recipe.count, whole)
                     else:
+                        if service.sounds is not None:
+                            service.sounds.keep(moment.recipe)
                         yield _saved(moment, album, number + 1 == recipe.count, time.monotonic() - begun)
 
 

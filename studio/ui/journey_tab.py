@@ -265,7 +265,7 @@ def sound_names(values: Mapping[str, Any]) -> list[str]:
     slots = used(values)
     solo = any(one.solo for one in slots)
     heard = [one for one in slots if not one.mute and (one.solo or not solo)]
-    return [Path(one.sound).name if one.sound else one.missing.name if one.missing else "" for one in heard]
+    return [one.name for one in heard]
 
 
 def sounds_line(names: Sequence[str], files: bool, kind: str) -> str:

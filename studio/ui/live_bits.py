@@ -14,9 +14,8 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from studio.ui.sounds import is_on_a_desk
+from studio.ui.sounds import RECORDED, is_on_a_desk
 
-NAME = "audio.wav"
 LARGEST = 2_000_000  # bytes; 5 s in stereo at 96 kHz, far more than a bit
 SETTLED = 30.0  # s after which an uploaded file has been looked at, if it ever will be
 
@@ -30,7 +29,7 @@ def forget_bits(since: float, now: float | None = None) -> int:
     gone = 0
     with suppress(OSError):
         for folder in os.scandir(get_upload_folder()):
-            file = Path(folder.path) / NAME
+            file = Path(folder.path) / RECORDED
             with suppress(OSError):
                 found = file.stat()
                 if since <= found.st_mtime <= until and found.st_size <= LARGEST and not is_on_a_desk(file):

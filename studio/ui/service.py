@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from studio.errors import HearsightError, InputError
 from studio.hub import download_allowed
+from studio.library.sounds import KeptSounds
 from studio.limits import limits, offered_models
 from studio.paths import pictures_folder, weights_home
 from studio.recipe import Recipe, Track
@@ -81,6 +82,8 @@ class Service:
         self.model, self.adapter, self.encoder = model, adapter, encoder
         self.pictures = pictures_folder(home)
         self.hosted = bool(os.environ.get("SPACE_ID")) if hosted is None else hosted
+        # Strangers' voices are not ours to keep.
+        self.sounds = None if self.hosted else KeptSounds(self.pictures.parent / "sounds")
         self.line = Line()
         self.condition = Condition(Model.WAITING)
         self._make_engine = make_engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -39,6 +40,7 @@ class SettingsTab:
     line: gr.HTML
     places: gr.HTML
     empty: gr.Button
+    empty_sounds: gr.Button
     emptied_line: gr.HTML
     machine: gr.HTML
     stored: gr.BrowserState
@@ -103,20 +105,36 @@ class SettingsTab:
         return {
             self.places: self._places() if here else _sentence(self._elsewhere()),
             self.empty: gr.Button(visible=here, interactive=here and _read_size() > 0),
+            self.empty_sounds: gr.Button(visible=here, interactive=here and self._sounds()[0] > 0),
             self.machine: self._machine(here, model, adapter),
             self.emptied_line: "",
         }
 
     def emptied(self, request: gr.Request) -> Updates:
-        """Delete what was read of photos: hidden is not locked, so it is asked again who asks."""
+        """Delete what was read of photos."""
+        return self._freed(request, lambda: storage.emptied(photo_cache_folder()))
+
+    def emptied_sounds(self, request: gr.Request) -> Updates:
+        """Delete the sounds that are kept for pictures."""
+        kept = self.create.service.sounds
+        return self._freed(request, lambda: 0 if kept is None else kept.empty())
+
+    def _freed(self, request: gr.Request, delete: Callable[[], int]) -> Updates:
+        """Hidden is not locked, so it is asked again who asks. delete: gives the bytes that are free now."""
         if not self._here(request):
             return {self.emptied_line: status.mistake(self._elsewhere())}
-        freed = storage.spoken_size(storage.emptied(photo_cache_folder()))
+        freed = storage.spoken_size(delete())
         return {
             self.places: self._places(),
             self.empty: gr.Button(interactive=_read_size() > 0),
+            self.empty_sounds: gr.Button(interactive=self._sounds()[0] > 0),
             self.emptied_line: status.note(words.SETTINGS_EMPTIED.format(size=freed)),
         }
+
+    def _sounds(self) -> tuple[int, int]:
+        """How many sounds are kept for pictures, and their bytes."""
+        kept = self.create.service.sounds
+        return (0, 0) if kept is None else storage.held(kept.held())
 
     def _here(self, request: gr.Request) -> bool:
         return not self.create.service.hosted and is_here(request)
@@ -128,13 +146,16 @@ class SettingsTab:
         pictures, cache = self.create.service.pictures, photo_cache_folder()
         count, size = storage.held(path for path in pictures.glob("*.png") if not path.name.startswith("."))
         said = words.SETTINGS_PICTURES_ARE.format(count=count, size=storage.spoken_size(size))
+        count, size = self._sounds()
+        sounds = words.SETTINGS_PICTURES_ARE.format(count=count, size=storage.spoken_size(size))
         read = storage.spoken_size(_read_size())
         rows = [
             (words.SETTINGS_PICTURES, f"{said}: {pictures}"),
+            (words.SETTINGS_SOUNDS, f"{sounds}: {pictures.parent / 'sounds'}"),
             (words.SETTINGS_TEMPLATES, str(self.create.words.shelf.folder)),
             (words.SETTINGS_CACHE, f"{read}: {cache}"),
         ]
-        return _listed(rows) + _sentence(words.SETTINGS_CACHE_INFO)
+        return _listed(rows) + _sentence(words.SETTINGS_SOUNDS_INFO) + _sentence(words.SETTINGS_CACHE_INFO)
 
     def _machine(self, here: bool, model: str, adapter: str) -> str:
         service = self.create.service
@@ -181,6 +202,9 @@ def build_settings_tab(create: CreateTab, stored: gr.BrowserState, tab: gr.Tab, 
             with gr.Column(elem_classes="card"):
                 _heading(words.SETTINGS_STORAGE)
                 parts["places"] = gr.HTML("", elem_id="settings_places")
+                parts["empty_sounds"] = gr.Button(
+                    words.SETTINGS_EMPTY_SOUNDS, size="md", visible=False, elem_id="settings_empty_sounds"
+                )
                 parts["empty"] = gr.Button(words.SETTINGS_EMPTY, size="md", visible=False, elem_id="settings_empty")
                 parts["emptied_line"] = gr.HTML("", elem_id="settings_emptied")
             with gr.Column(elem_classes="card"):
@@ -253,10 +277,12 @@ def _wire(tab: SettingsTab, page: gr.Tab, demo: gr.Blocks) -> None:
     page.select(
         tab.selected,
         [create.models.model, create.models.adapter],
-        [tab.places, tab.empty, tab.machine, tab.emptied_line],
+        [tab.places, tab.empty, tab.empty_sounds, tab.machine, tab.emptied_line],
         **_QUIET,
     )
-    tab.empty.click(tab.emptied, None, [tab.places, tab.empty, tab.emptied_line], **_QUIET)
+    freeing = [tab.places, tab.empty, tab.empty_sounds, tab.emptied_line]
+    tab.empty.click(tab.emptied, None, freeing, **_QUIET)
+    tab.empty_sounds.click(tab.emptied_sounds, None, freeing, **_QUIET)
 
     demo.load(tab.opened, tab.stored, [*tab.applied_to, tab.line], **_QUIET)
     # By hand, because Create's switch may be folded away, where Gradio sends no change of it.

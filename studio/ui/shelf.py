@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,10 +42,17 @@ class Shelf:
         """All templates, own ones last."""
         return (*templates(), *self.own(stored))
 
-    def save(self, title: str, prompt: str, negative_prompt: str, stored: object) -> tuple[Template, Stored]:
+    def save(
+        self,
+        title: str,
+        prompt: str,
+        negative_prompt: str,
+        stored: object,
+        fine: Mapping[str, int | float] | None = None,
+    ) -> tuple[Template, Stored]:
         """A new template and what the browser keeps now. Raises HearsightError like `studio.presets`."""
         own = self.own(stored)
-        template = own_template(title, prompt, negative_prompt, own)
+        template = own_template(title, prompt, negative_prompt, own, fine)
         if self.folder is not None:
             save_template(template, self.folder)
             return template, []

@@ -55,8 +55,8 @@ class SoundPanel:
     def restore(self, recipe: Recipe, facts: Sequence[object]) -> Updates:
         """The updates that put a picture's sounds back.
 
-        The word that the picture carries is used in any case; a sound itself comes back too when it is a starter, or
-        one that is there. facts: what is known about the sounds that are there.
+        The word that the picture carries is used in any case; a sound itself comes back too when it is a starter, one
+        that is there, or kept. facts: what is known about the sounds that are there.
         """
         updates: Updates = {self.carried: recipe}
         for controls, track in zip_longest(self.desk.tracks, recipe.tracks or (Track(),)):

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
@@ -29,6 +30,7 @@ from studio.ui.status import clock, length
 PLAYABLE = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a"})  # in the browsers of 2026
 STRIP_SIZE = (640, 72)
 PORTRAIT_SIZE = (512, 512)
+RECORDED = "audio.wav"  # what Gradio's page calls every recording
 _on_desks: set[str] = set()
 
 
@@ -119,7 +121,7 @@ def look(path: str, loudness: bool = True) -> Look:
     strip = data_uri(spectrogram(clip, *STRIP_SIZE))
     return Look(
         path=path,
-        name=Path(path).name,
+        name=_called(Path(path)),
         sha256=digest(path),
         seconds=clip.seconds,
         channels=clip.channels,
@@ -129,6 +131,14 @@ def look(path: str, loudness: bool = True) -> Look:
         strip=strip,
         portrait=spectrogram(part, *PORTRAIT_SIZE),
     )
+
+
+def _called(path: Path) -> str:
+    """The name of a sound's file. What the browser records is always called the same, so it gets its time instead."""
+    if path.name != RECORDED:
+        return path.name
+    time = datetime.fromtimestamp(path.stat().st_mtime)
+    return f"{words.RECORD_NAME.format(time=f'{time:%Y%m%d-%H%M%S}')}.wav"
 
 
 def is_on_a_desk(path: str | Path) -> bool:

@@ -85,7 +85,7 @@ class TrackControls:
         return [self.facts, self.start, self.duration, *(getattr(self, name) for name in PLACED)]
 
     def restore(self, track: Track, facts: Iterable[object]) -> Updates:
-        """The updates that put a picture's track back; the sound only when it is a starter or one that is there.
+        """The updates that put a picture's track back; the sound only if it is a starter, is there, or is kept.
 
         facts: what is known about the sounds that are there.
         """
@@ -95,7 +95,7 @@ class TrackControls:
         updates: Updates = {getattr(self, name): value for name, value in placed.items()}
         if self.first:  # what is folded must not go unnoticed when it changes what is heard
             updates[self.part] = gr.Accordion(open=True) if moved else gr.skip()
-        known = _again(track, facts)
+        known = self._again(track, facts)
         if known is not None:
             return {
                 **updates,
@@ -117,6 +117,24 @@ class TrackControls:
             self.line: status.note(text),
             self.heard: "",
         }
+
+    def _again(self, track: Track, facts: Iterable[object]) -> Look | None:
+        """The sound of a track, if it is one that is there, a starter, or kept since its picture was made."""
+        if track.sha256 is None:
+            return None
+        for known in facts:
+            if isinstance(known, Look) and known.sha256 == track.sha256:
+                return known
+        starter = next((one.path for one in starters() if one.sha256 == track.sha256), None)
+        kept = self.service.sounds.find(track.sha256) if self.service.sounds is not None else None
+        try:
+            found = next((look(show(path)) for path in (starter, kept) if path is not None), None)
+        except (
+            HearsightError,
+            OSError,
+        ):  # a kept file that was damaged or deleted meanwhile: the picture has its word
+            return None
+        return found if found is not None and found.sha256 == track.sha256 else None
 
     def emptied(self) -> Updates:
         """The updates that take the sound away and put every control back."""
@@ -232,7 +250,10 @@ class TrackControls:
             while (heard := self.service.hear(track)) is None:
                 yield self.says(words.HEARS_LATER) if newest() else gr.skip()
             yield self.hears(heard) if newest() else gr.skip()
-            if self.first and (more := self.service.character(track)):
+            if self.first:
+                more = self.service.character(track)
+                # Also when there is nothing to add: Gradio sends what was said last once more when this is over, which
+                # may be seconds later, when another sound is here.
                 yield status.heard(heard.labels, heard.lufs, more) if newest() else gr.skip()
         except Exception as error:  # a model that cannot be loaded, a silent part: the page says so and goes on
             yield self.says(sentence(error)) if newest() else gr.skip()
@@ -244,16 +265,6 @@ class TrackControls:
     def says(self, text: str) -> str:
         """The place of `hears` while there is nothing to list."""
         return status.heard_note(text) if self.first else status.heard_note_shortly(text)
-
-
-def _again(track: Track, facts: Iterable[object]) -> Look | None:
-    """The sound of a track, if it is one that is there or a starter."""
-    if track.sha256 is None:
-        return None
-    for known in facts:
-        if isinstance(known, Look) and known.sha256 == track.sha256:
-            return known
-    return next((look(show(starter.path)) for starter in starters() if starter.sha256 == track.sha256), None)
 
 
 def _latest_start(seconds: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from studio.errors import HearsightError
@@ -70,6 +71,13 @@ class Values:
     def known(self) -> Look | None:
         """What is known about the sound; None also when Make was pressed faster than the look at a new sound."""
         return self.facts if isinstance(self.facts, Look) and self.facts.path == self.sound else None
+
+    @property
+    def name(self) -> str:
+        """What the sound is called; empty when there is none."""
+        if self.known is not None:
+            return self.known.name
+        return Path(self.sound).name if self.sound else self.missing.name if self.missing else ""
 
     @property
     def missing(self) -> Track | None:

@@ -141,6 +141,8 @@ def travel(service: Service, session: str, journeys: Path, recipe: Recipe, journ
             shutil.rmtree(folder, ignore_errors=True)
             yield Ended()
             return
+        if service.sounds is not None:
+            service.sounds.keep(trip.recipe)
         yield Filming()
         files = Files.of(folder)
         for path in (files.gif, files.sheet, files.film):

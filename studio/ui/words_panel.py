@@ -6,14 +6,15 @@ Own templates are saved and deleted here too: see `studio.ui.shelf` for where th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from studio.errors import HearsightError
-from studio.presets import FREE, Template
+from studio.presets import FINE, FREE, Template
 from studio.recipe import MAX_PROMPT, Recipe
 from studio.ui import status, words
 from studio.ui.jobs import sentence
@@ -21,6 +22,7 @@ from studio.ui.shelf import Shelf, templates
 
 Updates = dict[Any, Any]
 WORD = "A*"
+FINE_TOO = ("negative_prompt", *FINE)  # what a template may set beside the prompt
 _WORD = re.compile(r"(?<![A-Za-z0-9])[Aa]\*")  # as studio.diffusion.prompt finds it, without importing torch
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
@@ -30,7 +32,7 @@ class WordsPanel:
     """The controls of the words.
 
     hint: the row that offers to add A*, visible only while the prompt has none.  naming: the row that asks for a
-    template's name.  delete: visible only while an own template is chosen.
+    template's name.  whole: whether it keeps the fine controls too.  delete: only while an own one is chosen.
     stored: BrowserState, own templates where strangers share the app.
     """
 
@@ -43,6 +45,7 @@ class WordsPanel:
     delete: gr.Button
     naming: gr.Row
     name: gr.Textbox
+    whole: gr.Checkbox
     sure: gr.Button
     keep: gr.Button
     line: gr.HTML
@@ -61,19 +64,18 @@ class WordsPanel:
         """The page is open: own templates stand beside the others."""
         return {self.template: gr.Radio(choices=choices(self.shelf.all(stored)))}
 
-    def chosen(self, name: str, stored: object, negative_prompt: str) -> tuple[Any, ...]:
+    def chosen(self, name: str, stored: object) -> tuple[Any, ...]:
         """A template replaces the prompt; free leaves it as it is, to be written on.
 
-        Gives prompt, hint, delete, what to avoid.
+        Gives hint, delete, prompt, and what `FINE_TOO` names, as it was where the template does not set it.
         """
         own = self.shelf.own(stored)
         known = {one.id: one for one in (*templates(), *own) if one.id != FREE}
         deletable = gr.Button(visible=any(one.id == name for one in own))
         if name not in known:
-            return gr.skip(), gr.skip(), deletable, gr.skip()
+            return gr.skip(), deletable, gr.skip(), *(gr.skip() for _ in FINE_TOO)
         one = known[name]
-        avoid = gr.skip() if one.negative_prompt is None else one.negative_prompt
-        return one.prompt, hint(one.prompt), deletable, avoid
+        return hint(one.prompt), deletable, one.prompt, *(one.fields.get(field, gr.skip()) for field in FINE_TOO)
 
     def written(self, text: str, name: str, stored: object) -> tuple[Any, ...]:
         """The prompt was written or set. Gives template, hint, delete."""
@@ -81,10 +83,11 @@ class WordsPanel:
         fits = template_of(text, (*templates(), *own), name)
         return fits, hint(text), gr.Button(visible=any(one.id == fits for one in own))
 
-    def saved(self, title: str, prompt: str, negative_prompt: str, stored: object) -> Updates:
-        """The name of a new template was given."""
+    def saved(self, title: str, whole: bool, prompt: str, stored: object, avoid: str, *fine: int | float) -> Updates:
+        """The name of a new template was given. fine: the values of `FINE`."""
         try:
-            template, now = self.shelf.save(title, prompt, negative_prompt, stored)
+            kept = dict(zip(FINE, fine, strict=True)) if whole else None
+            template, now = self.shelf.save(title, prompt, avoid, stored, kept)
         except HearsightError as error:
             return {self.line: status.mistake(sentence(error))}
         return {
@@ -93,7 +96,9 @@ class WordsPanel:
             self.naming: gr.Row(visible=False),
             self.name: "",
             self.delete: gr.Button(visible=True),
-            self.line: status.note(words.TEMPLATE_SAVED.format(name=template.title)),
+            self.line: status.note(
+                (words.TEMPLATE_SAVED_WHOLE if whole else words.TEMPLATE_SAVED).format(name=template.title)
+            ),
         }
 
     def deleted(self, name: str, prompt: str, stored: object) -> Updates:
@@ -165,24 +170,26 @@ def build_words_panel(shelf: Shelf) -> WordsPanel:
             elem_id="template_name",
             min_width=160,
         )
+        whole = gr.Checkbox(False, label=words.TEMPLATE_WHOLE, elem_id="template_whole", min_width=40)
         sure = gr.Button(
             words.TEMPLATE_SURE, variant="primary", size="sm", elem_id="template_sure", min_width=90, scale=0
         )
         keep = gr.Button(words.CANCEL, size="sm", elem_id="template_cancel", min_width=90, scale=0)
     line = gr.HTML("", elem_id="template_status")
     stored = gr.BrowserState([], storage_key="hearsight-templates", secret="hearsight")
-    return WordsPanel(shelf, template, prompt, row, add, save, delete, naming, name, sure, keep, line, stored)
+    return WordsPanel(shelf, template, prompt, row, add, save, delete, naming, name, whole, sure, keep, line, stored)
 
 
-def wire_words(panel: WordsPanel, negative_prompt: gr.Textbox, demo: gr.Blocks) -> None:
-    """Connect the controls. negative_prompt: what to avoid, which own templates keep too."""
+def wire_words(panel: WordsPanel, fine: Mapping[str, Component], demo: gr.Blocks) -> None:
+    """Connect the controls. fine: by the recipe's names, those of `FINE_TOO` among them, which templates may set."""
+    fine_too = [fine[name] for name in FINE_TOO]
 
     def added(text: str) -> Any:
         text = f"{text.rstrip()} {WORD}".strip()
         return {panel.prompt: text, panel.hint: gr.Row(visible=False)}
 
-    choosing = [panel.template, panel.stored, negative_prompt]
-    panel.template.input(panel.chosen, choosing, [panel.prompt, panel.hint, panel.delete, negative_prompt], **_QUIET)
+    chosen = [panel.hint, panel.delete, panel.prompt, *fine_too]
+    panel.template.input(panel.chosen, [panel.template, panel.stored], chosen, **_QUIET)
     # change and not input, which Gradio does not send for the first text that is pasted
     panel.prompt.change(
         panel.written,
@@ -197,7 +204,7 @@ def wire_words(panel: WordsPanel, negative_prompt: gr.Textbox, demo: gr.Blocks) 
     gr.on(
         [panel.sure.click, panel.name.submit],
         panel.saved,
-        [panel.name, panel.prompt, negative_prompt, panel.stored],
+        [panel.name, panel.whole, panel.prompt, panel.stored, *fine_too],
         [panel.stored, panel.template, panel.naming, panel.name, panel.delete, panel.line],
         **_QUIET,
     )

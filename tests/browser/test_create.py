@@ -124,7 +124,8 @@ def test_upload_make_download_and_bring_back(open_page: Open, shoot: Shoot, reco
     expect(fresh.locator("#status")).to_contain_text("Settings restored")
     expect(fresh.locator("#prompt textarea, #prompt input")).to_have_value("a painting of A*")
     expect(fresh.locator("#template label.selected")).to_have_text("A painting of A*")
-    expect(fresh.locator("#facts")).to_contain_text("the picture carries it")
+    expect(fresh.locator("#facts")).to_contain_text("5.0 s · mono")  # kept with its picture on this machine
+    expect(fresh.locator("#heard li").first).to_contain_text("dog")
     open_fine(fresh)
     expect(fresh.locator("#seed textarea, #seed input")).to_have_value("4321")
     expect(fresh.locator("#num_inference_steps input[type=number]")).to_have_value("6")
@@ -141,7 +142,9 @@ def test_stop_and_start_again(open_page: Open, shoot: Shoot) -> None:
     number(page, "count", 4)
     page.locator("#prompt textarea, #prompt input").click()
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 100"))
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 100 · about .+ left"))
+    shown = page.locator("#picture img").get_attribute("src")
+    expect(page.locator("#picture img")).not_to_have_attribute("src", shown or "")  # a preview follows the other
     expect(page.locator("#make")).to_be_disabled()
     expect(page.locator("#seed textarea, #seed input")).to_have_value("")
     page.keyboard.press("Escape")  # no picture of the page before this: on a busy machine it takes longer than the job
@@ -335,6 +338,25 @@ def test_a_closed_page_gives_its_place_up(open_page: Open, service: Service) -> 
             break
         time.sleep(0.2)
     assert len(service.line) == 0
+
+
+def test_two_visitors_at_once_hear_only_their_own_sounds(open_page: Open, recording: Path, tmp_path: Path) -> None:
+    first, second = open_page(), open_page()
+    upload(first, recording)
+    expect(first.locator("#heard li").first).to_contain_text("dog")
+    second.locator("#starters label", has_text="Fire").click()
+    expect(second.locator("#heard li").first).to_contain_text("fire")
+    assert "my" not in second.locator("#sound").inner_text() + second.locator("#facts").inner_text()
+    for page in (first, second):
+        open_fine(page)
+        number(page, "num_inference_steps", 4)
+    first.locator("#make").click()
+    second.locator("#make").click()
+    found = []
+    for page in (first, second):
+        expect(page.locator("#status")).to_contain_text("Done in")
+        found.append(download(page, tmp_path)[1].tracks[0].name)
+    assert found[0].startswith("my d") and found[1] == "fire.ogg"
 
 
 def test_the_second_visitor_sees_the_line(open_page: Open) -> None:

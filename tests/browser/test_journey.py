@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_create import number
@@ -39,6 +42,20 @@ def test_a_journey_is_made_and_plays(open_page: Open, shoot: Shoot, tmp_path: Pa
     info.value.save_as(tmp_path / "film.mp4")
     with av.open(str(tmp_path / "film.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == 4
+    with av.open(str(tmp_path / "film.mp4")) as film:  # the sound lies under it
+        samples = np.concatenate([frame.to_ndarray().ravel() for frame in film.decode(audio=0)])
+        assert np.abs(samples).max() > 0.01
+    for name, form in (("gif", "GIF"), ("png", "PNG")):
+        with page.expect_download() as info:
+            page.locator(f"#journey_{name}").click()
+        info.value.save_as(tmp_path / name)
+        with Image.open(tmp_path / name) as picture:
+            assert (picture.format, getattr(picture, "n_frames", 1)) == (form, {"gif": 4, "png": 1}[name])
+    with page.expect_download() as info:
+        page.locator("#journey_zip").click()
+    info.value.save_as(tmp_path / "pictures.zip")
+    with zipfile.ZipFile(tmp_path / "pictures.zip") as pack:
+        assert len(pack.namelist()) == 4
     phone = open_page(**PHONE)
     phone.get_by_role("tab", name="Journey").click()
     expect(phone.locator("#journey_status")).to_contain_text("Your latest journey.")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from studio.library.png import read_recipe
+from studio.presets import own_folder, own_template, save_template
 from tests.cli.conftest import Done
 
 
@@ -50,6 +51,19 @@ def test_several_pictures(sound: Path, hearsight: Callable[..., Done]) -> None:
 def test_template(sound: Path, hearsight: Callable[..., Done]) -> None:
     assert hearsight("generate", sound, "-o", "out.png", "--template", "painting").code == 0
     assert "painting" in read_recipe("out.png").prompt
+
+
+def test_an_own_template_sets_what_it_keeps_and_options_overrule_it(
+    sound: Path, hearsight: Callable[..., Done]
+) -> None:
+    fine = {"num_inference_steps": 3, "guidance_scale": 2.0, "width": 64, "height": 72}
+    save_template(own_template("Quick sea", "a sea of A*", "people", fine=fine), own_folder())
+    assert hearsight("generate", sound, "-o", "out.png", "--template", "quick-sea", "--guidance", 5).code == 0
+    made = read_recipe("out.png")
+    assert (made.prompt, made.negative_prompt, made.num_inference_steps) == ("a sea of A*", "people", 3)
+    assert (made.guidance_scale, made.width, made.height) == (5, 64, 72)
+    assert hearsight("generate", sound, "-o", "out.png", "--template", "quick-sea", "--size", 64).code == 0
+    assert (read_recipe("out.png").width, read_recipe("out.png").height) == (64, 64)
 
 
 def test_an_existing_picture_is_replaced(sound: Path, hearsight: Callable[..., Done]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,21 @@ def test_doctor_counts_the_microphones(system: FakeSystem) -> None:
     from studio.cli.doctor import libraries
 
     assert dict(libraries())["PortAudio"] == "present, 3 input devices, Built-in microphone first"
+
+
+def test_doctor_says_how_to_get_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from studio.cli.doctor import libraries
+
+    class NoPortAudio(MetaPathFinder):
+        """sounddevice without the library that it needs: so it fails on a fresh Linux."""
+
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoPortAudio(), *sys.meta_path])
+    assert "apt install libportaudio2" in dict(libraries())["PortAudio"]
 
 
 def test_meter() -> None:

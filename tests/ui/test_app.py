@@ -125,6 +125,10 @@ def test_endpoints_for_programs(service: Service) -> None:
         one["parameter_name"] for one in endpoints["/sound_to_image"]["parameters"] if not one["parameter_has_default"]
     ]
     assert required == ["sound"]
+    inputs = [one for endpoint in endpoints.values() for one in endpoint["parameters"]]
+    assert len(inputs) > 60
+    untyped = [one["parameter_name"] for one in inputs if one["python_type"]["type"] in ("", "Any")]
+    assert untyped == [], "gradio_client tells programs the type of every input"
 
 
 def test_no_outside_host_is_named(url: str) -> None:

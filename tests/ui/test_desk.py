@@ -15,6 +15,7 @@ from studio.errors import HearsightError
 from studio.recipe import MAX_TRACKS, Recipe, Track
 from studio.result import Heard
 from studio.sound.decode import read_clip
+from studio.sound.write import write_wav
 from studio.ui import status, words
 from studio.ui.create import read
 from studio.ui.desk_panel import DeskPanel
@@ -23,6 +24,7 @@ from studio.ui.service import Service
 from studio.ui.sound_panel import SoundPanel, build_sound_panel
 from studio.ui.sounds import Look, look, starters
 from studio.ui.tracks import LETTERS, Missing, named, shares
+from tests.models import tone
 from tests.ui.test_parts import FACTS, VALUES, WORD
 
 BELLS = replace(FACTS, path="/somewhere/bells.ogg", name="bells.ogg", sha256="b" * 64, window=(0.0, 10.0))
@@ -175,6 +177,30 @@ def test_eight_tracks_come_back(panel: SoundPanel, monkeypatch: pytest.MonkeyPat
     assert changed.weights == pytest.approx([weight / 28 for weight in weights], abs=1e-4)
 
 
+def test_a_kept_sound_comes_back_with_its_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    (tmp_path / "upload").mkdir()
+    take = tmp_path / "upload" / "audio.wav"  # as the browser calls what it records
+    write_wav(tone(2.0), take)
+    seen = look(str(take))
+    assert seen.name.startswith("take-2")
+    with gr.Blocks():
+        own, shared = (build_sound_panel(Service(home=tmp_path, hosted=hosted)) for hosted in (False, True))
+    track = Track(path=str(take), name=seen.name, sha256=seen.sha256, start=0.5, duration=1.0, gain=-6.0)
+    sounds = own.first.service.sounds
+    assert sounds is not None
+    sounds.keep(Recipe(tracks=(track,)))
+    take.unlink()
+    carried = Recipe(tracks=(track.replace(path=None),), seed=1)
+    values = VALUES | restored(own, carried)
+    assert values["facts"].name == seen.name and Path(values["sound"]).read_bytes()
+    louder = read({**values, "gain": 3.0}, "pocket", "word").tracks[0]  # a change can be heard
+    assert (louder.gain, louder.start, louder.duration, louder.sha256) == (3.0, 0.5, 1.0, seen.sha256)
+    assert isinstance(restored(shared, carried)["facts"], Missing)
+    next(iter(sounds.held())).write_bytes(b"damaged")
+    assert isinstance(restored(own, carried)["facts"], Missing)
+
+
 def test_a_single_sound_empties_the_desk(panel: SoundPanel) -> None:
     values = restored(panel, WORD, FACTS)
     assert all(values[named("sound", letter)] is None for letter in LETTERS[1:])
@@ -311,6 +337,26 @@ def test_an_older_question_is_not_answered_over_a_newer_one(
     assert "fire.ogg" in next(newer)
     assert all("rain.ogg" not in str(update) for update in older)
     assert "rain.ogg" in next(track.listened(gr.Request(session_hash="another"), rain, *part))
+
+
+def test_what_was_heard_is_not_said_again_over_another_sound(
+    panel: SoundPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio sends the last yield once more when a generator ends: after slow work that must not be an old answer."""
+    track, request = panel.first, gr.Request(session_hash="page")
+    rain, fire = (look(str(starters()[number].path)) for number in (0, 4))
+    monkeypatch.setattr(track.service, "hear", lambda one: Heard([(one.name, 1.0)], 5.0, -20.0, (0.0, 5.0)))
+    part = (0.0, 5.0, 0.0, 0.0, "dry", False, False)
+
+    def slow(_track: Track) -> str:
+        track.asked(request)  # meanwhile another sound is chosen
+        return ""  # rain has neither pitch nor tempo
+
+    monkeypatch.setattr(track.service, "character", slow)
+    said = list(track.listened(request, rain, *part))
+    assert "rain.ogg" in said[0] and said[-1] == gr.skip()
+    monkeypatch.setattr(track.service, "character", lambda _track: "")
+    assert "fire.ogg" in list(track.listened(request, fire, *part))[-1]
 
 
 def test_a_scene_that_cannot_be_heard_is_a_sentence(heard_values: dict[str, Any], panel: SoundPanel) -> None:

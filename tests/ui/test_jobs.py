@@ -81,3 +81,19 @@ def test_the_second_waits_and_can_be_stopped(service: Service, recipe: Recipe, t
         assert first.ahead == 1
         threading.Timer(0.1, service.stop, ["page"]).start()
         assert Stopped(0) in list(moments)
+
+
+def test_the_sounds_of_a_picture_are_kept_where_nobody_else_comes(
+    service: Service, recipe: Recipe, tmp_path: Path
+) -> None:
+    names = (service.model, service.adapter, service.encoder)
+    engine = service.engine(60)
+    assert engine is not None
+    for hosted in (False, True):
+        other = Service(*names, home=tmp_path / str(hosted), hosted=hosted, make_engine=lambda: engine)
+        made = list(make(other, "page", Album(tmp_path), recipe.replace(num_inference_steps=1)))[-1]
+        assert isinstance(made, Saved)
+        found = None if other.sounds is None else other.sounds.find(made.recipe.tracks[0].sha256)
+        assert (found is None) is hosted
+        assert hosted or (found is not None and found.name == "tone.wav")
+        assert (tmp_path / str(hosted) / "sounds").exists() is not hosted

@@ -26,7 +26,9 @@ from studio.ui.album import Album
 from studio.ui.create import CreateTab, build_create_tab, read
 from studio.ui.live import blank_recipe
 from studio.ui.service import Service
+from studio.ui.sounds import starters
 from tests.models import tone
+from tests.ui.test_desk import value
 from tests.ui.test_parts import MISSING, VALUES
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -226,6 +228,57 @@ def test_the_words_are_shown_and_pictures_restore_the_menus(tab: CreateTab, home
             break
         time.sleep(0.05)
     assert old() is None
+
+
+def test_a_picture_restores_every_control(tab: CreateTab) -> None:
+    """All that a recipe can say is on the controls again: read from them anew, it is the same recipe."""
+    first, second = (one for one in starters()[:2])
+    track = Track(name=first.name, sha256=first.sha256, start=0.5, duration=1.5, gain=-7.5, pan=-0.6, room="church")
+    other = Track(
+        name=second.name, sha256=second.sha256, start=1.0, duration=2.0, gain=3.0, pan=0.25, room="stairwell"
+    )
+    recipe = Recipe(
+        tracks=(track.replace(solo=True), other.replace(mute=True, solo=True)),
+        join="morph",
+        weights=(0.3, 0.7),
+        prompt="a house by A*",
+        negative_prompt="people",
+        seed=41,
+        count=3,
+        num_inference_steps=7,
+        guidance_scale=2.5,
+        sound_strength=1.75,
+        width=192,
+        height=136,
+        model="mine",
+        adapter="concepts",
+        ear="pocket",
+        top_k=5,
+        temperature=1.25,
+        concepts="sea:0.5, dog:0.25",
+        preview_every=5,
+    )
+    inside = {
+        "version",
+        "model_sha256",
+        "loudness",
+        "shares",
+        "word",
+        "sound_tokens",
+        "adapter_sha256",
+        "versions",
+        "edit",
+    }
+    same = {name for name in Recipe.model_fields if getattr(recipe, name) == getattr(Recipe(), name)}
+    assert same <= inside, "a field that this test must set to another value than its default"
+    updates = tab.restored(recipe)
+    values = {name: one.value for name, one in tab.inputs.items()}
+    values |= {name: value(updates[one]) for name, one in tab.inputs.items() if one in updates}
+    again = read({**values, "carried": None, "spoken": ""}, values["image_model"], values["adapter"])
+    for name in set(Recipe.model_fields) - inside - {"tracks", "ear"}:
+        assert getattr(again, name) == getattr(recipe, name), name
+    assert values["ear"] == recipe.ear
+    assert [one.replace(path=None) for one in again.tracks] == list(recipe.tracks)
 
 
 def test_another_model_is_said_to_be_loaded(tab: CreateTab, home: Path) -> None:

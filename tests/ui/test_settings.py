@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from studio.errors import InputError
-from studio.presets import MOST_OWN, own_template, own_templates, save_template
+from studio.presets import FINE, MOST_OWN, own_template, own_templates, save_template
 from studio.ui import build, storage
 from studio.ui.preferences import kept
 from studio.ui.service import Service
 from studio.ui.settings_tab import SettingsTab
 from studio.ui.shelf import Shelf, templates
+from studio.ui.words_panel import FINE_TOO, build_words_panel
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,26 @@ def test_a_shelf_saves_replaces_and_deletes(tmp_path: Path, hosted: bool) -> Non
     stored = shelf.delete("photo", stored)  # one that comes with Hearsight
     assert len(shelf.own(stored)) == 1
     assert shelf.own(shelf.delete(again.id, stored)) == ()
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+def test_a_template_may_keep_the_fine_controls(tmp_path: Path, hosted: bool) -> None:
+    shelf = Shelf(None if hosted else tmp_path)
+    fine = {"num_inference_steps": 12, "guidance_scale": 3.5, "sound_strength": 1.5, "width": 192, "height": 128}
+    _, stored = shelf.save("Wide", "a wide A*", "people", [], fine)
+    (own,) = shelf.own(json.loads(json.dumps(stored)))
+    assert own.fields == {"prompt": "a wide A*", "negative_prompt": "people", **fine}
+    with gr.Blocks():
+        panel = build_words_panel(shelf)
+    _, delete, prompt, *others = panel.chosen("wide", stored)
+    assert delete.visible and [prompt, *others] == ["a wide A*", "people", *(fine[name] for name in FINE)]
+    assert panel.chosen("photo", stored)[3:] == (gr.skip(),) * len(FINE_TOO)
+
+
+@pytest.mark.parametrize("fine", [{"seed": 4}, {"width": 100}, {"guidance_scale": -1}, {"sound_strength": "x"}])
+def test_what_a_template_may_not_set_is_said(fine: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(fine))):
+        own_template("Wide", "A*", fine=fine)
 
 
 def test_a_shelf_does_not_trust_what_a_browser_sends(tmp_path: Path) -> None:
