@@ -108,10 +108,9 @@ def _with_ear(name: str, kind: str, about: str, ear: str, folder: Path | None, w
             state += _or_download(size)
     sizes = {} if folder is None else described(folder)
     instead = kind in ADAPTERS and ADAPTERS.get(kind).instead
-    widths = (None, _width(sizes, "width")) if instead else (_width(sizes, "text_width"), None)
-    return Shelved(
-        name, kind, about, ear, None if folder is None else str(folder), ready, state, *widths, download=size
-    )
+    word, hidden = (None, _width(sizes, "width")) if instead else (_width(sizes, "text_width"), None)
+    own = None if folder is None else str(folder)
+    return Shelved(name, kind, about, ear, own, ready, state, word, hidden, size)
 
 
 def _ear_to_fetch(ear: str) -> int:
