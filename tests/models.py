@@ -69,12 +69,14 @@ def build_tiny_stable_diffusion(
     prediction_type: str = "v_prediction",
     scheduler: Any = None,
     native_size: int = 64,
+    width: int = WIDTH,
     latent_rgb: list[list[float]] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write a random Stable-Diffusion-format folder: f8 autoencoder, 4 latent channels, cross-attention of width 32.
+    """Write a random Stable-Diffusion-format folder: f8 autoencoder, 4 latent channels.
 
-    scheduler: a Diffusers scheduler to save instead of DDIM.  latent_rgb: [4][3] for hearsight.json.
+    scheduler: a Diffusers scheduler to save instead of DDIM.  width: of the text states, and of its cross-attention.
+    latent_rgb: [4][3] for hearsight.json.
     The pictures are noise, but they depend on prompt, word and seed.
     """
     tokenizer = build_tiny_tokenizer()
@@ -83,7 +85,7 @@ def build_tiny_stable_diffusion(
         text_encoder = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(tokenizer),
-                hidden_size=WIDTH,
+                hidden_size=width,
                 intermediate_size=64,
                 num_hidden_layers=2,
                 num_attention_heads=4,
@@ -99,7 +101,7 @@ def build_tiny_stable_diffusion(
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
             layers_per_block=1,
-            cross_attention_dim=WIDTH,
+            cross_attention_dim=width,
             attention_head_dim=4,
             norm_num_groups=8,
         )

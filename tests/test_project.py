@@ -157,3 +157,16 @@ def test_what_runs_in_ci_is_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "exec make test" in script.read_text(encoding="utf-8")
+
+
+def test_the_readme_names_every_checkpoint_that_nobody_has_run() -> None:
+    from studio.adapters.audiotoken import EMBEDDER_FILE, LORA_FILE
+    from studio.backbones._known import KNOWN
+    from studio.encoders import ENCODERS
+
+    said = README.split("### Real checkpoints that nobody has run yet")[1].split("\n## ")[0]
+    models = [one.title.removesuffix(" (few steps)").removeprefix("Stable Diffusion ") for one in KNOWN]
+    adapters = [EMBEDDER_FILE, LORA_FILE, "landscape.pt", "greatest_hits.pt"]
+    assert [name for name in (*models, *adapters) if name not in said] == []
+    ears = [kind.published for kind in map(ENCODERS.get, ENCODERS.names()) if kind.published is not None]
+    assert [ear.title for ear in ears if ear.files[0] not in said and str(ear.repository) not in said] == []

@@ -28,7 +28,7 @@ from studio.adapters.audiotoken import (
 from studio.adapters.gated import GatedAdapter
 from studio.adapters.gated_layers import GatedLayers
 from studio.adapters.projectors import SonicProjector
-from studio.adapters.sonic_diffusion import PLACES, load_published
+from studio.adapters.sonic_diffusion import LAYERS_TITLE, PLACES, PROJECTOR_TITLE, load_published
 from studio.errors import InputError
 
 State = Mapping[str, Tensor]
@@ -65,10 +65,8 @@ def _projector(_state: State) -> dict[str, tuple[int, ...]]:
 
 EMBEDDER = Kind(EMBEDDER_TITLE, 8_853_507, lambda name: name.startswith("fga."), _embedder)
 LORA = Kind(LORA_TITLE, 797_184, lambda name: ".processor." in name and "_lora." in name, lambda _state: lora_shapes())
-GATES = Kind("SonicDiffusion's gated layers", 28_491_210, lambda name: name.endswith("gate_adapter"), _gates)
-PROJECTOR = Kind(
-    "SonicDiffusion's projector", 6_130_050, lambda name: name.startswith("audio_emb_projection."), _projector
-)
+GATES = Kind(LAYERS_TITLE, 28_491_210, lambda name: name.endswith("gate_adapter"), _gates)
+PROJECTOR = Kind(PROJECTOR_TITLE, 6_130_050, lambda name: name.startswith("audio_emb_projection."), _projector)
 KINDS = (EMBEDDER, LORA, GATES, PROJECTOR)
 
 
@@ -90,7 +88,7 @@ def import_adapter(files: Sequence[Path], folder: Path) -> str:
     adapter, needs = _adapter(found)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
-        adapter.save(part)
+        adapter.save(part, torch.float32)  # the published numbers, not rounded
         (part / "README.md").write_text(_card(folder.name, found, adapter.encoder, needs), encoding="utf-8")
         part.rename(folder)
     except OSError as error:
@@ -118,7 +116,7 @@ def _adapter(found: Mapping[str, tuple[Path, State]]) -> tuple[AudioTokenAdapter
     """The adapter that the files make up, and which image model it was trained for."""
     kinds = set(found)
     if kinds == {GATES.title, PROJECTOR.title}:
-        adapter = load_published(found[GATES.title][0], found[PROJECTOR.title][0], "clap-2022")
+        adapter = load_published(found[GATES.title][0], found[PROJECTOR.title][0])
         return adapter, "Stable Diffusion 1.4"
     if EMBEDDER.title in kinds and kinds <= {EMBEDDER.title, LORA.title}:
         files = [found[title][0] if title in found else None for title in (EMBEDDER.title, LORA.title)]

@@ -7,7 +7,7 @@ compared before one is used. Nothing is downloaded unless HEARSIGHT_ALLOW_DOWNLO
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from studio.hub import ALLOW_DOWNLOAD, cached, download_allowed, downloaded
 from studio.paths import weights_home
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+DESCRIBED = f"what its {CONFIG} describes"
 Config = TypeVar("Config")
 
 
@@ -104,8 +105,13 @@ def shapes(network: nn.Module, prefix: str = "") -> dict[str, tuple[int, ...]]:
     return {prefix + name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
-def read_folder(folder: Path, kind: type[Config], name: str) -> tuple[Config, dict[str, Tensor]]:
-    """The config and the weights of an adapter's folder in Hearsight's form. Raises InputError when it is none."""
+def read_folder(
+    folder: Path, kind: type[Config], name: str, special: Mapping[str, Callable[[Any], Any]] | None = None
+) -> tuple[Config, dict[str, Tensor]]:
+    """The config and the weights of an adapter's folder in Hearsight's form. Raises InputError when it is none.
+
+    special: what makes a field's value of what JSON says, for those that are more than numbers, texts and tuples.
+    """
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
             raise InputError(f"The folder {folder.name} holds no {name} adapter: it needs {CONFIG} and {WEIGHTS}.")
@@ -114,15 +120,24 @@ def read_folder(folder: Path, kind: type[Config], name: str) -> tuple[Config, di
         known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
         if unknown := sorted(set(values) - known):
             raise InputError(f"{folder / CONFIG} has a field {unknown[0]!r} that is not known: import it again.")
+        for field, value in values.items():
+            values[field] = tuple(value) if isinstance(value, list) else value
+            values[field] = (special or {}).get(field, lambda same: same)(values[field])
         return kind(**values), read_state(folder / WEIGHTS)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / CONFIG} is damaged ({error}): import or train the adapter again.") from error
 
 
-def write_folder(folder: Path, config: Any, state: Mapping[str, Tensor]) -> None:
-    """Write config.json and model.safetensors, in the number format that the tensors have."""
+def fill(network: nn.Module, state: Mapping[str, Tensor], file: str, title: str) -> None:
+    """Put all of a file's weights into a network, in float32. Raises InputError as `check`."""
+    check(state, shapes(network), file, title)
+    network.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
+
+
+def write_folder(folder: Path, config: Any, state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
+    """Write config.json and model.safetensors. dtype: of the weights on the disk; None = as they are."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8")
-    save_file({name: value.contiguous().clone() for name, value in state.items()}, folder / WEIGHTS)
+    save_file({name: value.to(dtype).contiguous().clone() for name, value in state.items()}, folder / WEIGHTS)

@@ -13,7 +13,10 @@ from studio.adapters.base import Adapter
 from studio.backbones._shelf import ShelvedModel
 from studio.encoders import ENCODERS
 from studio.encoders._weights import installed as installed_ear
+from studio.hub import ALLOW_DOWNLOAD
 from studio.paths import assets_folder
+
+EAR_OF_PUBLISHED = "beats"  # AudioToken's published files carry no config
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Shelved:
 
     ready: whether it and its ear are on this machine.  state: where it is, or what is missing, in words.
     word: D, the width of A* that it was made for.  hidden: the width of the transformer.  None = of no certain one.
+    download: about how many bytes would be fetched for it and its ear; 0 where nothing, or where it cannot be fetched.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Shelved:
     state: str
     word: int | None = None
     hidden: int | None = None
+    download: int = 0
 
     def misfit(self, model: ShelvedModel) -> str:
         """Why it cannot draw with an image model, in words; empty when it can, as far as widths tell."""
@@ -67,8 +72,12 @@ def _own(name: str) -> Shelved:
             lacks = (
                 f"copy {kind.published.files[0]} ({source})" if source else "nobody has published weights: put yours"
             )
-            return Shelved(name, name, _about(kind), "", None, False, f"{lacks} into {adapters_home() / name}")
-    usual = "pocket" if kind.published is None else "beats"  # AudioToken's published files carry no config
+            state, size = f"{lacks} into {adapters_home() / name}", 0
+            if kind.published.repository is not None:
+                size = kind.published.size + _ear_to_fetch(EAR_OF_PUBLISHED)
+                state += _or_download(size)
+            return Shelved(name, name, _about(kind), "", None, False, state, download=size)
+    usual = "pocket" if kind.published is None else EAR_OF_PUBLISHED
     ear = str(described(folder).get("encoder", usual)) if folder is not None else usual
     where = "embedded" if folder == embedded else "nothing needed" if folder is None else f"in {folder}"
     return _with_ear(name, name, _about(kind), ear, folder, where)
@@ -89,15 +98,32 @@ def _users(folder: Path) -> Shelved:
 
 def _with_ear(name: str, kind: str, about: str, ear: str, folder: Path | None, where: str) -> Shelved:
     """Whether the ear is here too."""
-    state, ready = f"{where}, ear {ear}", ear in ENCODERS
+    state, ready, size = f"{where}, ear {ear}", ear in ENCODERS, 0
     if not ready:
         state = f"{where}, but there is no ear {ear!r}"
     elif (published := ENCODERS.get(ear).published) is not None and installed_ear(ear, published) is None:
         state, ready = f"{where}, but its ear {ear!r} lacks {published.files[0]} ({published.source})", False
+        if published.repository is not None:
+            size = published.size
+            state += _or_download(size)
     sizes = {} if folder is None else described(folder)
     instead = kind in ADAPTERS and ADAPTERS.get(kind).instead
-    widths = (None, _width(sizes, "width")) if instead else (_width(sizes, "text_width"), None)
-    return Shelved(name, kind, about, ear, None if folder is None else str(folder), ready, state, *widths)
+    word, hidden = (None, _width(sizes, "width")) if instead else (_width(sizes, "text_width"), None)
+    own = None if folder is None else str(folder)
+    return Shelved(name, kind, about, ear, own, ready, state, word, hidden, size)
+
+
+def _ear_to_fetch(ear: str) -> int:
+    """About how many bytes an ear would be downloaded with; 0 where it is here or cannot be."""
+    published = ENCODERS.get(ear).published
+    if published is None or published.repository is None or installed_ear(ear, published) is not None:
+        return 0
+    return published.size
+
+
+def _or_download(size: int) -> str:
+    much = f" of about {size / 1e6:.0f} MB" if size else ""
+    return f", or allow a download{much} with {ALLOW_DOWNLOAD}=1"
 
 
 def _width(sizes: dict[str, Any], name: str) -> int | None:

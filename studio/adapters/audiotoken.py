@@ -58,6 +58,7 @@ PUBLISHED = Published(
     repository_type="space",
     folder="models/",
     more=(LORA_FILE,),
+    size=38_700_000,
 )
 
 
@@ -189,10 +190,11 @@ class AudioTokenAdapter(nn.Module, Adapter):
         network.load_state_dict({name.removeprefix(prefix): v.float() for name, v in state.items()}, assign=True)
         return cls(config, network, lora).eval().requires_grad_(False)
 
-    def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors, which hold the same numbers as the published files."""
+    def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write config.json and model.safetensors. dtype: of the weights on the disk."""
         state = {f"embedder.{name}": value for name, value in self.embedder.state_dict().items()}
-        write_folder(folder, self.config, state | {f"lora.{name}": value for name, value in self.lora_state().items()})
+        state |= {f"lora.{name}": value for name, value in self.lora_state().items()}
+        write_folder(folder, self.config, state, dtype)
 
     def lora_state(self) -> dict[str, Tensor]:
         """The LoRA's tensors by their published names."""

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.adapters import ADAPTERS
-from studio.adapters._published import check, read_folder, shapes, weights_folder, write_folder
+from studio.adapters._published import DESCRIBED, WEIGHTS, fill, read_folder, weights_folder, write_folder
 from studio.adapters.base import Adapter, Conditioning
 from studio.backbones.base import Backbone, BackboneDims
 from studio.encoders._weights import Published
@@ -77,13 +77,12 @@ class ContextAdapter(nn.Module, Adapter):
         config, state = read_folder(folder, ContextConfig, "context")
         with torch.device("meta"):
             adapter = cls(config, backbone_dims.text_width)
-        check(state, shapes(adapter), folder.name, "a context adapter as its config.json describes it")
-        adapter.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
+        fill(adapter, state, f"{folder.name}/{WEIGHTS}", DESCRIBED)
         return adapter.eval().requires_grad_(False)
 
     def save(self, folder: Path) -> None:
         """Write config.json and model.safetensors (float16)."""
-        write_folder(folder, self.config, {name: value.half() for name, value in self.state_dict().items()})
+        write_folder(folder, self.config, self.state_dict(), torch.float16)
 
     def between(self, backbone: Backbone, ear: Encoder | None, recipe: Recipe) -> Adapter:
         network: Any = backbone.modules().get("transformer")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,13 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from studio.adapters import ADAPTERS
+from studio.adapters._published import DESCRIBED, WEIGHTS, fill, read_folder, write_folder
 from studio.adapters.base import Adapter, Conditioning
-from studio.adapters.gated_layers import GatedLayers, Place
+from studio.adapters.gated_layers import GatedLayers, Place, check_places
 from studio.adapters.projectors import SonicProjector, TokenProjector
 from studio.backbones.base import Backbone, BackboneDims
-from studio.encoders.base import SoundEmbedding
+from studio.encoders.base import Encoder, SoundEmbedding
 from studio.errors import InputError
 from studio.paths import assets_folder
+from studio.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -85,41 +86,39 @@ class GatedAdapter(nn.Module, Adapter):
 
     @classmethod
     def load(cls, folder: Path | None, backbone_dims: BackboneDims) -> Self:
-        from safetensors.torch import load_file
-
         folder = folder if folder is not None else assets_folder() / "adapters" / "gated"
-        if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-            raise InputError(
-                f"The folder {folder.name} holds no gated adapter: it needs config.json and model.safetensors."
-            )
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        places = tuple(Place(**place) for place in values.pop("places"))
-        config = GatedConfig(places=places, concepts=tuple(values.pop("concepts", ())), **values)
+        config, state = read_folder(folder, GatedConfig, "gated", {"places": _places})
         if config.text_width != backbone_dims.text_width:
             raise InputError(
                 f"The adapter {folder.name} was made for a model whose words are {config.text_width} wide, and this "
                 f"one's are {backbone_dims.text_width} wide; choose an adapter trained for it."
             )
         adapter = cls(config)
-        adapter.load_state_dict(
-            {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-        )
+        fill(adapter, state, f"{folder.name}/{WEIGHTS}", DESCRIBED)
         return adapter.eval().requires_grad_(False)
 
-    def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors (float16)."""
-        from safetensors.torch import save_file
+    def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+        """Write config.json and model.safetensors. dtype: of the weights on the disk."""
+        write_folder(folder, self.config, self.state_dict(), dtype)
 
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=1) + "\n", encoding="utf-8")
-        save_file({k: v.half().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+    def between(self, backbone: Backbone, ear: Encoder | None, recipe: Recipe) -> Adapter:
+        unet = backbone.modules().get("unet")
+        if unet is None:
+            raise InputError(
+                f"The adapter {recipe.adapter!r} sits in a U-Net, and this model has no U-Net. Choose a Stable "
+                "Diffusion model, or the adapter 'concepts'."
+            )
+        check_places(self.config.places, unet)
+        return super().between(backbone, ear, recipe)
 
     @torch.no_grad()
     def condition(self, embedding: SoundEmbedding) -> Conditioning:
         # One at a time: a sound must give the same tokens alone and in a batch.
-        rows = range(len(embedding.pooled))
-        tokens = [self.network.projector(*one_sound(embedding, row)).float() for row in rows]
-        return Conditioning(torch.zeros(len(rows), 0, self.config.text_width), torch.cat(tokens))
+        sounds = [embedding.one(row) for row in range(len(embedding.pooled))]
+        tokens = [
+            self.network.projector(sound.tokens, sound.mask, sound.pooled, sound.logits).float() for sound in sounds
+        ]
+        return Conditioning(torch.zeros(len(sounds), 0, self.config.text_width), torch.cat(tokens))
 
     @torch.no_grad()
     def null_tokens(self) -> Tensor:
@@ -146,11 +145,9 @@ class GatedAdapter(nn.Module, Adapter):
         return self._placed[1].attached(backbone.modules()["unet"], tokens, strength)
 
 
-def one_sound(embedding: SoundEmbedding, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Tokens, mask, pooled vector and logits of one of the sounds, B = 1."""
-    part = slice(row, row + 1)
-    logits = None if embedding.logits is None else embedding.logits[part]
-    return embedding.tokens[part], embedding.mask[part], embedding.pooled[part], logits
+def _places(found: tuple[dict[str, Any], ...]) -> tuple[Place, ...]:
+    """From what config.json says."""
+    return tuple(Place(**place) for place in found)
 
 
 def no_sound(projector: nn.Module, config: GatedConfig) -> Tensor:

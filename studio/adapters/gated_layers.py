@@ -45,6 +45,15 @@ def gated_places(unet: nn.Module) -> tuple[Place, ...]:
     return tuple(sorted(found, key=lambda place: place.path))
 
 
+def check_places(places: tuple[Place, ...], unet: nn.Module) -> None:
+    """Raise InputError when a U-Net has other blocks than those that gated layers were made for."""
+    if gated_places(unet) != places:
+        raise InputError(
+            "The gated adapter was made for an image model of another structure. "
+            "Use the model it was trained on, or train the adapter for this one."
+        )
+
+
 class GatedAttention(nn.Module):
     """Cross-attention to sound tokens, as wide and with as many heads as the block it stands in."""
 
@@ -110,11 +119,7 @@ class GatedLayers(nn.Module):
         Nothing of the U-Net is replaced: a hook before `norm2` sees the residual stream, one after `attn2` adds to it.
         Raises InputError when the U-Net has other blocks than the one the layers were made for.
         """
-        if gated_places(unet) != self.places:
-            raise InputError(
-                "The gated adapter was made for an image model of another structure. "
-                "Use the model it was trained on, or train the adapter for this one."
-            )
+        check_places(self.places, unet)
         handles: list[Any] = []
         try:
             for place in self.places if strength else ():

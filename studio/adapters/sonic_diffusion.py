@@ -7,17 +7,15 @@ Microsoft's CLAP of 2022, whose pooled vector has length 1.
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-
+from studio.adapters._published import fill, read_state
 from studio.adapters.gated import GatedAdapter, GatedConfig
 from studio.adapters.gated_layers import Place
 from studio.adapters.projectors import SonicProjector
-from studio.errors import InputError
+
+LAYERS_TITLE, PROJECTOR_TITLE = "SonicDiffusion's gated layers", "SonicDiffusion's projector"
+EAR = "clap-2022"
 
 # What `gated_places` finds in Stable Diffusion 1.x; a test compares them.
 PLACES = tuple(
@@ -29,11 +27,11 @@ PLACES = tuple(
 )
 
 
-def sonic_config(encoder: str = "clap") -> GatedConfig:
-    """The published form. encoder: the registered name of the ear that is Microsoft's CLAP of 2022."""
+def sonic_config() -> GatedConfig:
+    """The published form."""
     return GatedConfig(
         places=PLACES,
-        encoder=encoder,
+        encoder=EAR,
         projector="sonic",
         sound_dim=SonicProjector.SOUND,
         count=SonicProjector.COUNT,
@@ -43,46 +41,12 @@ def sonic_config(encoder: str = "clap") -> GatedConfig:
     )
 
 
-def load_published(layers: Path, projector: Path, encoder: str = "clap") -> GatedAdapter:
+def load_published(layers: Path, projector: Path) -> GatedAdapter:
     """The adapter from the two published files, in eval mode; `save` writes it in Hearsight's own form.
 
     No code in the files is run. Raises InputError naming the first weight that is missing, too many, or misshapen.
     """
-    adapter = GatedAdapter(sonic_config(encoder))
-    _fill(adapter.network.layers, layers)
-    _fill(adapter.network.projector, projector)
+    adapter = GatedAdapter(sonic_config())
+    fill(adapter.network.layers, read_state(layers), layers.name, LAYERS_TITLE)
+    fill(adapter.network.projector, read_state(projector), projector.name, PROJECTOR_TITLE)
     return adapter.eval().requires_grad_(False)
-
-
-def _fill(module: nn.Module, path: Path) -> None:
-    """Load a published state dict into a module, every weight in its shape."""
-    state, ours = _read(path), module.state_dict()
-    for name, value in ours.items():
-        if name not in state:
-            raise InputError(f"The file {path.name!r} is not the published one: the weight {name} is missing.")
-        theirs = state[name]
-        if not isinstance(theirs, Tensor):
-            raise InputError(f"The file {path.name!r} is not the published one: {name} is not a tensor.")
-        if theirs.shape != value.shape:
-            raise InputError(
-                f"The file {path.name!r} is not the published one: the weight {name} has the shape "
-                f"{list(theirs.shape)} and must have {list(value.shape)}."
-            )
-    if foreign := [name for name in state if name not in ours]:
-        raise InputError(
-            f"The file {path.name!r} is not the published one: the weight {foreign[0]!r} does not belong."
-        )
-    module.load_state_dict({name: value.float() for name, value in state.items()})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {str(path)!r}. Give the published file.") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"The file {path.name!r} holds no weights, or damaged ones ({reason}).") from error
-    if not isinstance(state, dict):
-        raise InputError(f"The file {path.name!r} holds no weights by name, but a {type(state).__name__}.")
-    return state

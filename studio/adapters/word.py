@@ -8,16 +8,16 @@ Yariv et al. 2023) and the ear's pooled vector say.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.adapters import ADAPTERS
+from studio.adapters._published import DESCRIBED, WEIGHTS, fill, read_folder, write_folder
 from studio.adapters.base import Adapter, Conditioning
 from studio.backbones.base import BackboneDims
 from studio.encoders.base import SoundEmbedding
@@ -125,42 +125,24 @@ class WordAdapter(nn.Module, Adapter):
 
     @classmethod
     def load(cls, folder: Path | None, backbone_dims: BackboneDims) -> Self:
-        from safetensors.torch import load_file
-
         folder = folder if folder is not None else assets_folder() / "adapters" / "word"
-        if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-            raise InputError(
-                f"The folder {folder.name} holds no word adapter: it needs config.json and model.safetensors."
-            )
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        config = WordConfig(**sizes)
+        config, state = read_folder(folder, WordConfig, "word")
         if config.text_width != backbone_dims.text_width:
             raise InputError(
                 f"The adapter {folder.name} makes words {config.text_width} wide, but this model reads words "
                 f"{backbone_dims.text_width} wide; choose an adapter trained for it."
             )
         adapter = cls(config)
-        adapter.load_state_dict(
-            {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-        )
+        fill(adapter, state, f"{folder.name}/{WEIGHTS}", DESCRIBED)
         return adapter.eval()
 
     def save(self, folder: Path) -> None:
         """Write config.json and model.safetensors (float16)."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=1) + "\n", encoding="utf-8")
-        save_file({k: v.half().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+        write_folder(folder, self.config, self.state_dict(), torch.float16)
 
     @torch.no_grad()
     def condition(self, embedding: SoundEmbedding) -> Conditioning:
         # One at a time: a sound must give the same word alone and in a batch.
-        return Conditioning(torch.cat([self.network(*_row(embedding, row)) for row in range(len(embedding.pooled))]))
-
-
-def _row(embedding: SoundEmbedding, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    part = slice(row, row + 1)
-    logits = None if embedding.logits is None else embedding.logits[part]
-    return embedding.tokens[part], embedding.mask[part], embedding.pooled[part], logits
+        sounds = [embedding.one(row) for row in range(len(embedding.pooled))]
+        words = [self.network(sound.tokens, sound.mask, sound.pooled, sound.logits) for sound in sounds]
+        return Conditioning(torch.cat(words))

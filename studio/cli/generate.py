@@ -81,7 +81,8 @@ class Generate(Command):
             save_sound(engine.scene(recipe), target)
         for image, one, file in zip(result.images, result.recipes, files, strict=True):
             save_png(image, one, file)
-        heard = best(result.heard) or "nothing, the word was carried"
+        nameless = "the sound; this ear has no names" if result.window else "nothing, the word was carried"
+        heard = best(result.heard) or nameless
         seconds = result.timings["total"]
         print(f"Heard: {heard}. Seed {result.seeds[0]}, {seconds:.1f} s.", file=sys.stderr)
         if len(recipe.tracks) > 1:

@@ -30,7 +30,8 @@ class Published:
 
     title: as people know them.  files: what is needed of them, the first being the weights.  source: where to get
     them, in words.  repository, repository_type, folder ("models/"): the same for the hub, when they are there.
-    more: what is fetched as well, though the ear listens without it.
+    more: what is fetched as well, though the ear listens without it.  size: of a download in bytes, about; 0 where it
+    is not known.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Published:
     repository_type: str = "model"
     folder: str = ""
     more: tuple[str, ...] = ()
+    size: int = 0
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class AstEar(nn.Module, Encoder):
         files=("model.safetensors", "config.json", "preprocessor_config.json"),
         source="huggingface.co/MIT/ast-finetuned-audioset-10-10-0.4593",
         repository="MIT/ast-finetuned-audioset-10-10-0.4593",
+        size=346_000_000,
     )
 
     def __init__(self, model: Any, features: Any) -> None:

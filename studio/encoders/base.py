@@ -42,6 +42,12 @@ class SoundEmbedding:
         if self.logits is not None and (self.logits.ndim != 2 or len(self.logits) != batch):
             raise ValueError(f"logits must be [{batch}, L], not {list(self.logits.shape)}")
 
+    def one(self, row: int) -> SoundEmbedding:
+        """One of the sounds, B = 1."""
+        part = slice(row, row + 1)
+        logits = None if self.logits is None else self.logits[part]
+        return SoundEmbedding(self.tokens[part], self.mask[part], self.pooled[part], logits)
+
 
 class Encoder(ABC):
     """An ear. Subclasses register themselves in `studio.encoders.ENCODERS` and may also be `torch.nn.Module`s.

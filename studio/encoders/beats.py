@@ -190,6 +190,7 @@ class BeatsEar(nn.Module, Encoder):
         repository="GuyYariv/AudioToken",
         repository_type="space",
         folder="models/",
+        size=363_000_000,
     )
 
     def __init__(self, config: BeatsConfig, network: BeatsNetwork) -> None:

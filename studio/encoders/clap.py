@@ -42,6 +42,7 @@ class ClapEar(nn.Module, Encoder, TextAligned):
         source="huggingface.co/laion/clap-htsat-unfused",
         repository="laion/clap-htsat-unfused",
         more=("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"),
+        size=614_000_000,
     )
 
     def __init__(self, model: Any, features: Any, folder: Path) -> None:

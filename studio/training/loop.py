@@ -155,6 +155,8 @@ def stoppable() -> Iterator[None]:
         return
 
     def stop(_number: int, _frame: object) -> None:
+        for number in before:  # a second Ctrl-C must not break off the writing of the checkpoint
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -253,8 +255,8 @@ def train(
     done = int(1000 * min(1, progress()))
     form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
     bar = tqdm(total=1000, initial=done, desc=task.name, bar_format=form, disable=not workers.first)
-    try:
-        with stoppable():
+    with stoppable():
+        try:
             while progress() < 1:
                 started = time.perf_counter()
                 task.progress = progress()
@@ -297,9 +299,9 @@ def train(
                             log(task.scores())
                     workers.wait()
                     since_sample = 0.0
-    finally:
-        bar.close()
-        write()
+        finally:
+            bar.close()
+            write()
     scores: dict[str, float] = {}
     if workers.first:
         with average.in_place(), torch.no_grad(), autocast(options.device):

@@ -116,7 +116,8 @@ def adapter_line(adapter: str, others: list[Shelved], missing: list[Shelved]) ->
     if others:
         said.append(words.ADAPTERS_OF_OTHERS.format(names=", ".join(one.name for one in others)))
     if missing:
-        said.append(words.ADAPTERS_MISSING.format(names=", ".join(one.name for one in missing)))
+        names = [f"{one.name} ({gigabytes(one.download)})" if one.download else one.name for one in missing]
+        said.append(words.ADAPTERS_MISSING.format(names=", ".join(names)))
     return " ".join(said)
 
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from studio.adapters.gated import GatedAdapter, GatedConfig
 from studio.adapters.gated_layers import GatedLayers, Place, gated_places
 from studio.adapters.projectors import SonicProjector
-from studio.adapters.sonic_diffusion import load_published, sonic_config
+from studio.adapters.sonic_diffusion import sonic_config
 from studio.backbones.base import Backbone, BackboneDims, TextStates
 from studio.encoders.base import SoundEmbedding
 from studio.errors import InputError
@@ -77,19 +76,6 @@ def test_stable_diffusion_1_4_gets_the_published_layers() -> None:
     names |= {f"between_attention.{n}.{m}.{part}" for n in range(4) for m in (0, 2) for part in ("weight", "bias")}
     assert set(projector.state_dict()) == names | {"to_out_adapter.0.weight", "to_out_adapter.0.bias"}
     assert sonic_config().places == layers.places
-
-
-def test_only_the_fourth_block_of_the_published_projector_says_something() -> None:
-    torch.manual_seed(0)
-    projector, pooled = SonicProjector().eval(), F.normalize(torch.randn(2, 1024), dim=-1)
-    with torch.no_grad():
-        tokens = projector(torch.empty(0), torch.empty(0), pooled, None)
-        assert tokens.shape == (2, 77, 768)
-        for block, matters in ((0, False), (2, False), (3, True)):
-            for part in (projector.cross_attention[block], projector.between_attention[block]):
-                for parameter in part.parameters():
-                    parameter.mul_(1.5)
-            assert torch.equal(projector(torch.empty(0), torch.empty(0), pooled, None), tokens) != matters
 
 
 def test_the_hooks_add_what_the_definition_says(tiny_backbone: Backbone) -> None:
@@ -194,53 +180,3 @@ def test_layers_may_begin_as_the_text_s_attention(tiny_backbone: Backbone) -> No
         hidden, states = torch.randn(1, 4, place.width), torch.randn(1, 5, 32)
         expected = torch.tanh(torch.tensor(0.1)) * block.attn2(block.norm2(hidden), encoder_hidden_states=states)
         assert torch.allclose(layer(hidden, states), expected, atol=1e-4)
-
-
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Files of the published form for a U-Net with two narrow blocks, so that they are small."""
-    places = (Place("mid_block.attentions.0.transformer_blocks.0", 16, 2),)
-    monkeypatch.setattr("studio.adapters.sonic_diffusion.PLACES", places)
-    torch.manual_seed(0)
-    torch.save(GatedLayers(places, 768).state_dict(), tmp_path / "landscape.pt")
-    torch.save(SonicProjector().state_dict(), tmp_path / "audio_projector_landscape.pth")
-    return tmp_path / "landscape.pt", tmp_path / "audio_projector_landscape.pth"
-
-
-def test_published_files_load_and_convert(published: tuple[Path, Path], tmp_path: Path) -> None:
-    adapter = load_published(*published)
-    state = torch.load(published[0], weights_only=True)
-    assert torch.equal(adapter.network.layers.state_dict()[next(iter(state))], state[next(iter(state))])
-    adapter.save(tmp_path / "converted")
-    again = GatedAdapter.load(tmp_path / "converted", BackboneDims(768, 768, 77, 4, 8))
-    assert again.config.projector == "sonic" and again.null_tokens().shape == (1, 77, 768)
-
-
-@pytest.mark.parametrize(
-    ("number", "change", "said"),
-    [
-        (0, lambda s: s.pop("mid_block.attentions.0.transformer_blocks.0.gate_adapter"), "gate_adapter is missing"),
-        (0, lambda s: s.update(extra=torch.zeros(1)), "'extra' does not belong"),
-        (
-            1,
-            lambda s: s.update({"to_out_adapter.0.bias": torch.zeros(5)}),
-            "to_out_adapter.0.bias has the shape [5] and must have [768]",
-        ),
-        (1, lambda s: s.update({"to_out_adapter.0.bias": "text"}), "to_out_adapter.0.bias is not a tensor"),
-    ],
-)
-def test_damaged_published_files(published: tuple[Path, Path], number: int, change: Any, said: str) -> None:
-    state = torch.load(published[number], weights_only=True)
-    change(state)
-    torch.save(state, published[number])
-    with pytest.raises(InputError) as caught:
-        load_published(*published)
-    assert said in str(caught.value) and published[number].name in str(caught.value)
-
-
-def test_a_published_file_runs_no_code(published: tuple[Path, Path], tmp_path: Path) -> None:
-    torch.save({"bad": Path}, published[0])  # a class: needs unpickling of something that is no tensor
-    with pytest.raises(InputError, match=r"landscape\.pt"):
-        load_published(*published)
-    with pytest.raises(InputError, match="There is no file"):
-        load_published(tmp_path / "nothing.pt", published[1])

@@ -12,7 +12,9 @@ import torch
 
 from studio.adapters._importing import EMBEDDER, GATES, LORA, PROJECTOR, Kind
 from studio.library.png import read_recipe
+from tests.adapter_forms import write_adapters
 from tests.cli.conftest import Done
+from tests.ears import write_checkpoint
 
 Run = Callable[..., Done]
 
@@ -114,3 +116,17 @@ def test_phrases_are_said_and_can_be_written(sound: Path, tiny_folder: Path, hea
     assert "is made of what" not in hearsight("remake", "dog.png", "-o", "b.png", "--model", tiny_folder).error
     refused = hearsight("generate", sound, "-o", "x.png", "--adapter", "word", "--concepts", "dog")
     assert refused.code == 2 and "Use the adapter 'concepts'" in refused.error
+
+
+def test_an_ear_without_names_has_heard_the_sound(
+    sound: Path, tiny_folder: Path, hearsight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_adapters(write_checkpoint("beats", tmp_path / "encoders" / "beats").parent.parent)
+    monkeypatch.setenv("HEARSIGHT_MODELS", str(tmp_path))
+    done = hearsight("generate", sound, "-o", "a.png", "--model", tiny_folder, "--adapter", "audiotoken", "--seed", 1)
+    assert done.code == 0 and "Heard: the sound; this ear has no names. Seed 1" in done.error
+    (tmp_path / "encoders" / "beats" / "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt").unlink()
+    found = {one["name"]: one for one in json.loads(hearsight("adapters", "list", "--json").output)}
+    assert (found["audiotoken"]["ready"], found["audiotoken"]["download"]) == (False, 363_000_000)
+    assert "or allow a download of about 363 MB with HEARSIGHT_ALLOW_DOWNLOAD=1" in found["audiotoken"]["state"]
+    assert found["context"]["download"] == 346_000_000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from studio.errors import InputError
-from studio.training.loop import LoopOptions, Task, autocast, learning_rate, train
+from studio.training import loop
+from studio.training.loop import LoopOptions, Task, autocast, learning_rate, save_checkpoint, train
 
 
 class Line(Task):
@@ -64,6 +67,27 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path: Path) -> None:
     train(Line(), tmp_path / "cut", OPTIONS)
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_an_impatient_second_interrupt_does_not_cost_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(Line):
+        def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
+            if step == 37:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().loss(step, generator, batch_size)
+
+    def interrupted(path: Path, content: dict[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        save_checkpoint(path, content)
+
+    monkeypatch.setattr(loop, "save_checkpoint", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(Interrupted(), tmp_path, OPTIONS)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 37
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:

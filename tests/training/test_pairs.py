@@ -5,8 +5,10 @@ stopped run goes on, and what comes out draws.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from studio.cli import main
 from studio.data.pairs import Pairs
 from studio.diffusion.prompt import embed, embed_each
 from studio.encoders import ENCODERS
+from studio.encoders.clap_2022 import Clap2022Config, Clap2022Ear, Clap2022Network
 from studio.engine import Engine
 from studio.errors import InputError
 from studio.recipe import Recipe
@@ -28,7 +31,7 @@ from studio.training.loop import LoopOptions, train
 from studio.training.pair_recipes import PAIR_TRAINING, PairWork, build, train_on_pairs
 from studio.training.pair_task import PairTask
 from tests.ears import write_checkpoint
-from tests.models import fingerprint, noise, tone
+from tests.models import build_tiny_stable_diffusion, fingerprint, noise, tone
 from tests.real_forms import FORMS
 
 # Which tiny image model and ear each kind is tried on: every form of both, and the ear that is published for a kind.
@@ -165,12 +168,104 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(
         train_on_pairs("word", PairWork(there.data, there.runs, there.model, "tiny-ear", size=64, vectors=2), **wishes)
 
 
+@pytest.mark.parametrize("kind", ["word", "audiotoken"])
+def test_the_losses_are_the_published_ones(kind: str, work: Callable[[str], PairWork]) -> None:
+    """Written out: noise is mixed in, the frozen model is asked under "a photo of A*", and the word is held."""
+    torch.manual_seed(1)
+    task: Any = build(kind, work(kind))
+    for module in task.modules.values():
+        module.eval()
+    heard, pairs = task.parts.heard.batch([0, 1], "cpu"), list(task.parts.pairs.pairs[:2])
+    latents = task.latents([0, 1])
+    with torch.no_grad():
+        words = task.words(heard)
+        losses = task.losses(heard, pairs, latents, torch.Generator().manual_seed(4))
+        draw = torch.Generator().manual_seed(4)
+        noise = torch.randn(latents.shape, generator=draw)
+        scheduler = task.backbone.scheduler()
+        times = ((torch.arange(2) + torch.rand(2, generator=draw)) / 2 * len(scheduler.alphas_cumprod)).long()
+        noisy = scheduler.add_noise(latents, noise, times)
+        velocity = scheduler.config.prediction_type == "v_prediction"
+        wanted = scheduler.get_velocity(latents, noise, times) if velocity else noise
+        errors = []
+        for row in range(2):
+            states = embed(task.backbone, ["a photo of A*"], words[row])
+            predicted = task.backbone.predict(noisy[row : row + 1], times[row], states)
+            errors.append(float((predicted - wanted[row]).square().mean()))
+    assert float(losses["denoising"]) == pytest.approx(sum(errors) / 2, rel=0.02)  # bfloat16 on some processors
+    if kind == "audiotoken":  # eps-MSE + 0.01 mean|token| + 0.01 (1 - cos(token, the label's mean embedding))^2
+        table = task.backbone.token_embedding.weight
+        named = [table[task.backbone.token_ids(pair.label)].mean(0) for pair in pairs]
+        away = [1 - torch.cosine_similarity(words[row, 0], named[row], dim=0) for row in range(2)]
+        held = [0.01 * words.abs().mean(), 0.01 * (away[0] ** 2 + away[1] ** 2) / 2]
+        assert [float(losses["magnitude"]), float(losses["classification"])] == pytest.approx([*map(float, held)])
+    parts = [float(value) for name, value in losses.items() if name != "loss"]
+    assert float(losses["loss"]) == pytest.approx(sum(parts), rel=1e-4)
+
+
+def test_the_gated_stages_are_the_published_ones(work: Callable[[str], PairWork]) -> None:
+    """InfoNCE with other labels as negatives and the squared error to the text; then denoising under no text, with the
+    projector at a tenth of the layers' rate.
+    """
+    there = work("gated")
+    task: Any = build("gated", there)
+    task.progress = 0.0
+    first = task.loss(0, torch.Generator().manual_seed(0), 8)
+    assert set(first) == {"loss", "infonce", "alignment"}
+    assert float(first["loss"]) == pytest.approx(float(first["infonce"] + first["alignment"]), rel=1e-5)
+    # Two labels: at most log 2 for sounds that cannot be told apart, in both directions.
+    assert 0 <= float(first["infonce"]) < 3 * math.log(2)
+    assert task.rates.get("layers", 1.0) == task.rates["projector"] == 1
+    task.progress = 1.0
+    assert set(task.loss(0, torch.Generator().manual_seed(0), 4)) == {"loss"}
+    assert task.rates.get("layers", 1.0) == 1 and task.rates["projector"] == 0.1  # 1e-4 and 1e-5
+    assert torch.equal(task.empty.tokens, embed(task.backbone, [""], torch.zeros(0, 32)).tokens)
+
+
+def test_the_gated_form_that_is_published_is_trained(
+    pairs: Path, tiny_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Microsoft's CLAP and text states 768 wide: the published projector, and gates that begin at 0.1."""
+    monkeypatch.setenv("HEARSIGHT_MODELS", str(tmp_path / "weights"))
+    config = Clap2022Config(channels=(2, 3, 4, 4, 5, 6), hidden=10)
+    write_checkpoint("clap-2022", tmp_path / "small")
+    ear = Clap2022Ear(config, Clap2022Network(config))
+    state = Clap2022Ear.load(tmp_path / "small").network.state_dict()
+    ear.network.load_state_dict(ear.network.state_dict() | {k: v for k, v in state.items() if "projection" not in k})
+    ear.save(tmp_path / "weights" / "encoders" / "clap-2022")
+    model = build_tiny_stable_diffusion(tmp_path / "model", width=768)
+    there = PairWork(pairs, tmp_path / "runs", str(model), "clap-2022", size=64)
+    task: Any = build("gated", there)
+    assert (task.adapter.config.projector, task.adapter.config.count, task.adapter.config.width) == ("sonic", 77, 768)
+    gates = [float(value) for name, value in task.adapter.named_parameters() if "gate_adapter" in name]
+    assert gates == pytest.approx([0.1] * 3)
+    before = {name: value.clone() for name, value in task.adapter.state_dict().items()}
+    scores = train(task, there.folder("gated"), LoopOptions(steps=2, batch_size=2, warmup=1))
+    assert all(math.isfinite(score) for score in scores.values())
+    learned = {name for name, value in task.adapter.state_dict().items() if not torch.equal(value, before[name])}
+    # The first three of its four blocks say nothing, as published.
+    assert not any(f"_attention.{block}." in name for name in learned for block in (0, 1, 2))
+    assert any("_attention.3." in name for name in learned) and any("gate_adapter" in name for name in learned)
+    again: Any = build("gated", replace(there, init=there.folder("gated") / "export"))
+    assert again.adapter.config == task.adapter.config
+
+
+def test_the_rate_of_audiotoken_is_for_each_sample_of_a_step(work: Callable[[str], PairWork]) -> None:
+    there = work("audiotoken")
+    train_on_pairs("audiotoken", there, steps=1, batch_size=2, accumulate=3)
+    options = json.loads((there.folder("audiotoken") / "options.json").read_text())["loop"]
+    assert options["learning_rate"] == pytest.approx(6e-5) and options["weight_decay"] == 0.01
+    assert (options["batch_size"], options["accumulate"]) == (2, 3)
+
+
 def test_published_defaults() -> None:
     audiotoken, context, gated = (PAIR_TRAINING[kind] for kind in ("audiotoken", "context", "gated"))
     assert (audiotoken.ear, audiotoken.seconds, audiotoken.rate) == ("beats", 5.0, 1e-5)
     assert (context.ear, context.seconds) == ("ast", 5.0)
     assert (context.defaults["learning_rate"], context.defaults["weight_decay"]) == (3.16e-5, 3e-2)
     assert (gated.ear, gated.defaults["learning_rate"], gated.defaults["batch_size"]) == ("clap-2022", 1e-4, 6)
+    assert audiotoken.defaults["steps"] == 30_000 and audiotoken.defaults["weight_decay"] == 1e-2
+    assert gated.defaults["weight_decay"] == 1e-2
 
 
 def test_long_sounds_are_heard_in_several_pieces(work: Callable[[str], PairWork], tmp_path: Path) -> None:
