@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ UNETS: dict[str, tuple[Callable[[Path], Path], int]] = {
 }
 
 
-def _recipe(folder: Path, width: int, **edit: object) -> Recipe:
+def _recipe(folder: Path, width: int, **edit: Any) -> Recipe:
     word = np.random.default_rng(0).normal(0, 0.3, (2, width)).astype(np.float32)
     return Recipe(
         model=str(folder), tracks=(Track(name="a.wav"),), word=pack_word(word), seed=1, num_inference_steps=3,
@@ -41,7 +42,7 @@ def _recipe(folder: Path, width: int, **edit: object) -> Recipe:
 def test_a_model_with_a_unet(form: str, photo: Image.Image, tmp_path: Path) -> None:
     build, width = UNETS[form]
     folder, engine, pictures = build(tmp_path / form), Engine("cpu"), []
-    settings = [{}, {"keep_layout": 0, "keep_detail": 0}, {"method": "p2p"}]
+    settings: list[dict[str, Any]] = [{}, {"keep_layout": 0, "keep_detail": 0}, {"method": "p2p"}]
     for edit in (*settings, {"method": "sdedit"}):
         result = engine.run(_recipe(folder, width, **edit), photo=photo)
         assert abs(result.images[0].width / result.images[0].height - 1.5) < 0.1
@@ -55,6 +56,6 @@ def test_a_model_with_a_unet(form: str, photo: Image.Image, tmp_path: Path) -> N
 @pytest.mark.parametrize("method", ["pnp", "p2p"])
 def test_a_model_without_one(method: str, photo: Image.Image, tmp_path: Path) -> None:
     folder, engine = FORMS["tiny-pixart"](tmp_path / "pixart"), Engine("cpu")
-    with pytest.raises(InputError, match="no U-Net.*use sdedit"):
+    with pytest.raises(InputError, match=r"no U-Net.*use sdedit"):
         engine.run(_recipe(folder, 32, method=method), photo=photo)
     assert engine.run(_recipe(folder, 32, method="sdedit"), photo=photo).images[0].width > 64
