@@ -138,14 +138,49 @@ def test_volume_is_the_degree_of_change(method: str, engine: Engine, tiny_folder
     assert distances[-1] > 0
 
 
-@pytest.mark.parametrize("method", ["pnp", "sdedit"])
+def test_a_softer_sound_changes_less(engine: Engine, tiny_folder: Path, photo: Path) -> None:
+    """Volume is the strength times how loud the sound is against its own level."""
+    recipe = _recipe(tiny_folder, photo, edit={"check": False}, guidance_scale=2.0)
+    made = [
+        engine.run(recipe.replace(tracks=(Track(gain=gain),), sound_strength=strength), tone())
+        for gain, strength in ((0.0, 0.0), (-12.0, 1.0), (0.0, 1.0))
+    ]
+    still, softer, full = (np.asarray(one.images[0], float) for one in made)
+    assert 0 < np.abs(softer - still).mean() < np.abs(full - still).mean()
+    assert made[1].recipe.loudness is not None
+    assert made[1].recipe.loudness < 1
+
+
+def test_a_morph_goes_from_one_sounds_edit_to_the_others(engine: Engine, tiny_folder: Path, photo: Path) -> None:
+    recipe = _recipe(tiny_folder, photo, edit={"check": False}, join="morph", tracks=(Track(), Track()))
+    ends = [engine.run(recipe.replace(tracks=(Track(),)), clip).images[0] for clip in (tone(), noise())]
+    between = [
+        engine.run(recipe.replace(weights=weights), [tone(), noise()]).images[0]
+        for weights in ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
+    ]
+    assert between[0].tobytes() == ends[0].tobytes()
+    assert between[2].tobytes() == ends[1].tobytes()
+    assert between[1].tobytes() not in (ends[0].tobytes(), ends[1].tobytes())
+
+
+def test_guidance_leads_away_from_what_the_photo_was_read_with(engine: Engine, tiny_folder: Path, photo: Path) -> None:
+    """Negative-prompt inversion. What somebody writes there is kept, and costs a third prediction at other volumes."""
+    described = _recipe(tiny_folder, photo, edit={"source_prompt": "a dog", "check": False})
+    assert engine.run(described, tone()).recipe.negative_prompt == "a dog"
+    assert engine.run(_recipe(tiny_folder, photo, edit={"check": False}), tone()).recipe.negative_prompt == ""
+    own = engine.run(described.replace(negative_prompt="red"), tone())
+    assert own.recipe.negative_prompt == "red"
+
+
+@pytest.mark.parametrize("method", ["pnp", "p2p", "sdedit"])
 def test_a_mask_keeps_the_photo_outside(
     method: str, engine: Engine, tiny_folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     mask = Image.new("L", (96, 64), 0)
     mask.paste(255, (48, 0, 96, 64))
     mask.save(tmp_path / "mask.png")
-    result = engine.run(_recipe(tiny_folder, photo, tmp_path / "mask.png", edit={"method": method}), tone())
+    edit = {"method": method, "source_prompt": "a dog", "local": method == "p2p"}  # both masks together
+    result = engine.run(_recipe(tiny_folder, photo, tmp_path / "mask.png", edit=edit), tone())
     painted, before = np.asarray(result.images[0], int), np.asarray(result.read.photo, int)  # type: ignore[union-attr]
     assert (painted[:, :46] == before[:, :46]).all()
     assert np.abs(painted[:, 50:] - before[:, 50:]).mean() > 1

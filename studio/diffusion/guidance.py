@@ -27,6 +27,11 @@ class Guidance:
     scale: float
     sound: float = 1.0
 
+    @property
+    def leads_away(self) -> bool:
+        """Whether the negative prompt has a part in it; it is then the first row of the batch."""
+        return self.scale != 1
+
     def states(self, negative: TextStates, silent: TextStates, positive: TextStates) -> TextStates:
         """Text states of the prompts, a row each -> the batch of R rows to predict with, R = 1, 2 or 3.
 

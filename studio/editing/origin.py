@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from studio.backbones.base import Backbone, TextStates
-from studio.diffusion.attention import recorded, unet_of
+from studio.diffusion.attention import layers_of, recorded, unet_of
 from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
 from studio.diffusion.prompt import embed
 from studio.editing.photo import Photo
@@ -68,7 +68,8 @@ def generator_of(backbone: Backbone, origin: Recipe) -> tuple[torch.Generator, T
 def replay(backbone: Backbone, origin: Recipe, layers: tuple[str, ...]) -> Iterator[Moment | Source]:
     """Draw the picture once more, recording the named layers under its prompt: the loop's items, at last the Source.
 
-    Its trajectory begins with the noise as the loop takes it and ends with the picture's latents.
+    Its trajectory begins with the noise as the loop takes it and ends with the picture's latents. Where the picture
+    was led away from a negative prompt, what the features were under that is there too, see `under_negative`.
     """
     generator, noise = generator_of(backbone, origin)
     strength = origin.sound_strength * (1.0 if origin.loudness is None else origin.loudness)
@@ -89,21 +90,34 @@ def replay(backbone: Backbone, origin: Recipe, layers: tuple[str, ...]) -> Itera
     ):
         trajectory.append(moment.latents)
         yield moment
-    kept = {name: torch.cat(values).contiguous() for name, values in watcher.kept.items()}
+    kept = {name: torch.cat(values).contiguous() for name, values in watcher.kept.items() if values}
     yield Source(torch.cat(trajectory).cpu().contiguous(), kept)
 
 
+def under_negative(name: str) -> str:
+    """Under which name a Source has what a layer gave for the negative prompt."""
+    return f"negative {name}"
+
+
 class _Watcher(Extension):
-    """Keeps what the named layers give for the prompt, the last row of the batch, at every step."""
+    """Keeps what the named layers give for the prompt, the last row of the batch, at every step; of the features also
+    what they give for the negative prompt, the first row where there is one.
+    """
 
     def __init__(self, backbone: Backbone, layers: tuple[str, ...]) -> None:
-        self._unet = unet_of(backbone)
+        self._unet, self._layers = unet_of(backbone), layers
+        self._features = [name for name in layers_of(backbone).features if name in layers]
         self._seen: dict[str, Tensor] = {}
-        self.kept: dict[str, list[Tensor]] = {name: [] for name in layers}
+        self.kept: dict[str, list[Tensor]] = {
+            name: [] for name in (*layers, *(under_negative(one) for one in self._features))
+        }
 
     def patch(self, moment: Moment) -> AbstractContextManager[Any]:
-        return recorded(self._unet, tuple(self.kept), self._seen)
+        return recorded(self._unet, self._layers, self._seen)
 
     def after_step(self, moment: Moment) -> None:
-        for name, values in self.kept.items():
-            values.append(self._seen[name][-1:].cpu())
+        for name in self._layers:
+            self.kept[name].append(self._seen[name][-1:].cpu())
+        if moment.guidance.leads_away:
+            for name in self._features:
+                self.kept[under_negative(name)].append(self._seen[name][:1].cpu())

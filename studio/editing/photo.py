@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from studio.backbones._memory import free_memory
 from studio.errors import InputError
 from studio.recipe import RECIPE_CHUNK
 
@@ -132,10 +132,10 @@ def affordable_pixels(backbone_channels: int, device: torch.device) -> int:
     """How many pixels a picture may have for the memory that is free now.
 
     The autoencoder's last layers, with `backbone_channels` in float32 at full size, are what takes most: about eight
-    such tensors live at once. A quarter of the free memory is used at most.
+    such tensors live at once. A quarter of the free memory is used at most, 4 GiB where nobody knows how much is free.
     """
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
-    return free // 4 // (backbone_channels * 4 * 8)
+    free = free_memory(device)
+    return (4 * 2**30 if free is None else free) // 4 // (backbone_channels * 4 * 8)
 
 
 def to_pixels(photo: Image.Image, size: tuple[int, int]) -> Tensor:
@@ -208,11 +208,3 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
     return image if found is None else found
-
-
-def _free_memory() -> int:
-    """Bytes that a program may take now; where the system does not say, 4 GiB."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 4 * 2**30

@@ -35,12 +35,16 @@ from studio.diffusion.attention import (
 from studio.diffusion.loop import Extension, Moment
 from studio.editing import EDITORS
 from studio.editing.base import Editor, Job, KeepOutside, held_steps
+from studio.editing.origin import under_negative
 from studio.editing.words import Alignment, align
 from studio.errors import InputError
 from studio.recipe import Edit
 
 COARSE = 1 / 16  # self-attention is held where it has at most this share of the latents' positions, 16 x 16 of 64 x 64
 LAST = slice(-1, None)  # the row of the new prompt
+FIRST = slice(
+    0, 1
+)  # that of the negative prompt, where guidance leads away from one; a picture of ours has no company
 MASK_STARTS = 0.2  # share of the steps after which attention is clear enough for a mask
 MASK_LEVEL = 0.3  # of the strongest place
 
@@ -60,10 +64,10 @@ class Control(Extension):
         self._seen: Tensor | None = None  # [2, h, w]: where the changed words of source and target stand, summed
 
     def patch(self, moment: Moment) -> Any:
-        return self._hooks(moment.index, moment.rows)
+        return self._hooks(moment.index, moment.rows, moment.guidance.leads_away)
 
     @contextmanager
-    def _hooks(self, step: int, rows: slice) -> Iterator[None]:
+    def _hooks(self, step: int, rows: slice, leads_away: bool) -> Iterator[None]:
         source = self._job.read
         with ExitStack() as stack:
             if step <= self._self_steps:
@@ -71,10 +75,13 @@ class Control(Extension):
                 values = source.at(step, names)
                 held = {name: one for name, one in values.items() if one.shape[1] <= self._most_positions()}
                 stack.enter_context(replaced(self._unet, held, LAST))
-                # What guidance leads away from is what the photo was read with, so that row holds them too; a picture
-                # of ours was drawn with another negative prompt.
-                at = rows if self._job.source_word_length == 0 else LAST
-                stack.enter_context(replaced(self._unet, source.at(step, self._layers.features), at))
+                # What guidance leads away from holds them too, or it would go on from their difference and tear the
+                # picture. That is what the photo was read with; a picture of ours had a negative prompt of its own.
+                stack.enter_context(replaced(self._unet, source.at(step, self._layers.features), rows))
+                away = {name: under_negative(name) for name in self._layers.features}
+                if leads_away and all(one in source.features for one in away.values()):
+                    values = source.at(step, tuple(away.values()))
+                    stack.enter_context(replaced(self._unet, {name: values[away[name]] for name in away}, FIRST))
             if step <= self._cross_steps or self._job.edit.emphasis != 1 or self._job.edit.local:
                 now: dict[str, Tensor] = {}
                 names = projections(self._layers.cross_attention, "to_q", "to_k", "to_v")

@@ -25,7 +25,7 @@ from studio.diffusion.inversion import Undone, groups, invert
 
 MEMORY = 2 * 2**30  # bytes of photos kept in memory; one of Stable Diffusion 1.5 at 512 px takes about half of it
 DISK = 4 * 2**30
-VERSION = 1  # of what is kept; a change of the inversion or of the form counts it up
+VERSION = 2  # of what is kept; a change of the inversion or of the form counts it up
 
 
 @dataclass(frozen=True)

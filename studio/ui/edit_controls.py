@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps
 
 from studio.fields import Setting, settings
 from studio.limits import limits
@@ -18,7 +18,7 @@ PAINTED = 40  # of 255: alpha from which on a pixel counts as painted, also with
 
 
 def opened_photo(path: str) -> tuple[Image.Image, str]:
-    """A photo for the canvas, upright and at most 800 px long, and a line that says what it is.
+    """A photo for the canvas, upright and 800 px long, and a line that says what it is.
 
     Raises InputError as `studio.editing.photo.read_photo`.
     """
@@ -26,8 +26,8 @@ def opened_photo(path: str) -> tuple[Image.Image, str]:
 
     photo = read_photo(path)
     wide, high = photo.image.size
-    shown = photo.image.copy()
-    shown.thumbnail((CANVAS, CANVAS), Image.Resampling.LANCZOS)
+    # Small photos are enlarged: the brush is as wide on every photo, and not a third of a small one.
+    shown = ImageOps.contain(photo.image, (CANVAS, CANVAS), Image.Resampling.LANCZOS)
     said = words.EDIT_PHOTO_IS.format(name=photo.name, width=wide, height=high)
     return shown, " ".join([said, *photo.notes, *([words.EDIT_OURS] if photo.recipe else [])])
 

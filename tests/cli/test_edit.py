@@ -10,6 +10,7 @@ from PIL import Image
 
 from studio.library.png import read_recipe
 from tests.cli.conftest import Done
+from tests.editing.test_photo import BAD, GOOD
 
 
 @pytest.fixture
@@ -76,6 +77,37 @@ def test_what_is_refused(
     assert words in done.error
     assert "\n" not in done.error
     assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_photo_that_cannot_be_used(case: str, sound: Path, hearsight: Callable[..., Done]) -> None:
+    make, words = BAD[case]
+    make(Path("photo"))
+    done = hearsight("edit", "photo", sound, "-o", "out.png")
+    assert (done.code, done.output, words in done.error) == (2, "", True), done.error
+    assert "\n" not in done.error
+    assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_a_photo_of_another_kind(case: str, sound: Path, hearsight: Callable[..., Done]) -> None:
+    make, (wide, high), _ = GOOD[case]
+    make(Path("photo"))
+    done = hearsight("edit", "photo", sound, "-o", "out.png", "--steps", 1, "--method", "sdedit")
+    assert done.code == 0, done.error
+    assert ("Note: " in done.error) == case.startswith("animated")
+    with Image.open("out.png") as picture:
+        assert (picture.width > picture.height) == (wide > high)
+
+
+@pytest.mark.parametrize("case", ["text", "1 x 1", "30,000 x 30,000", "cut off", "not there"])
+def test_a_mask_that_cannot_be_used(case: str, photo: Path, sound: Path, hearsight: Callable[..., Done]) -> None:
+    make, words = BAD[case]
+    make(Path("mask"))
+    done = hearsight("edit", photo, sound, "-o", "out.png", "--mask", "mask")
+    assert (done.code, words.replace("photo", "mask") in done.error) == (2, True), done.error
+    assert "mask" in done.error
+    assert not Path("out.png").exists()
 
 
 def test_the_photo_is_not_overwritten(photo: Path, sound: Path, hearsight: Callable[..., Done]) -> None:

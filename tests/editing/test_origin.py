@@ -9,9 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.diffusion.attention import layers_of, projections
-from studio.editing.origin import origin_of, replay
+from studio.diffusion.attention import layers_of, projections, recorded, unet_of
+from studio.diffusion.inversion import ddim_scheduler
+from studio.diffusion.loop import Extension, Moment, denoise
+from studio.diffusion.prompt import embed
+from studio.editing.base import Job
+from studio.editing.origin import origin_of, replay, source_states, under_negative
 from studio.editing.photo import psnr, read_photo
+from studio.editing.prompt_to_prompt import PromptToPrompt
 from studio.editing.sources import Source
 from studio.editing.words import align
 from studio.engine import Engine
@@ -85,6 +90,42 @@ def test_what_is_recorded_is_what_its_prompt_gave(engine: Engine, tiny_folder: P
     assert torch.equal(keys, source.at(STEPS, layers)[layers[1]])  # the words do not change from step to step
     queries = [source.at(step, layers)[layers[0]] for step in (1, STEPS)]
     assert not torch.equal(*queries)
+
+
+def test_features_are_held_in_the_rows_they_were_drawn_in(engine: Engine, tiny_folder: Path, ours: Path) -> None:
+    """Under the prompt those of the prompt, under the negative prompt those of the negative prompt: with only one of
+    them held, guidance goes on from their difference and tears the picture."""
+    backbone = engine._models.backbone(str(tiny_folder))
+    origin = Recipe.from_json(read_photo(ours).recipe)
+    features, unet = layers_of(backbone).features, unet_of(backbone)
+    *_, source = replay(backbone, origin, PromptToPrompt.layers(backbone))
+    assert isinstance(source, Source)
+    word = torch.ones(2, backbone.dims.text_width)
+    job = Job(
+        backbone, Edit(method="p2p", keep_layout=0.5), ddim_scheduler(backbone, STEPS), STEPS, origin.prompt, 2, 1.0,
+        source.trajectory[-1:], None, source, origin.prompt, 2,
+    )  # fmt: skip
+    seen: dict[str, torch.Tensor] = {}
+
+    class Witness(Extension):
+        def patch(self, moment: Moment) -> Any:
+            return recorded(unet, features, seen)
+
+    negative, positive = (embed(backbone, [text], word[:rows]) for text, rows in (("red", 0), (origin.prompt, 2)))
+    for strength in (1.0, 0.5):  # with two predictions, and with three
+        extensions = [*PromptToPrompt().extensions(job), Witness()]
+        for moment in denoise(
+            backbone, source.trajectory[:1], negative, positive, silent=source_states(backbone, origin),
+            num_inference_steps=STEPS, guidance_scale=3, sound_strength=strength, generator=torch.Generator(),
+            extensions=extensions,
+        ):  # fmt: skip
+            for name in features:
+                away, towards = (
+                    source.at(moment.index, (one,))[one][0].to(seen[name]) for one in (under_negative(name), name)
+                )
+                assert not torch.equal(away, towards)
+                held = [torch.equal(seen[name][0], away), *(torch.equal(row, towards) for row in seen[name][1:])]
+                assert held == [moment.index <= STEPS // 2] * (2 if strength == 1 else 3), (moment.index, name)
 
 
 def test_one_sounds_word_for_anothers(engine: Engine, tiny_folder: Path) -> None:

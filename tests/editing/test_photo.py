@@ -9,9 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from studio.editing.photo import MAX_PIXELS, Photo, paste, psnr, read_mask, read_photo, to_pixels, working_size
+from studio.editing.photo import (
+    MAX_PIXELS,
+    Photo,
+    affordable_pixels,
+    paste,
+    psnr,
+    read_mask,
+    read_photo,
+    to_pixels,
+    working_size,
+)
 from studio.errors import InputError
 
 RED = (200, 30, 30)
@@ -34,6 +45,11 @@ def _turned(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise when shown
     _plain().save(path, "JPEG", quality=95, exif=exif)
+
+
+def _stereo(path: Path) -> None:
+    """What phones write: a JPEG with a second picture behind it, for depth or the other eye."""
+    _plain().save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (60, 40), "green")])
 
 
 def _animated(path: Path) -> None:
@@ -69,6 +85,7 @@ def _half_clear(path: Path) -> None:
 GOOD: dict[str, tuple[Callable[[Path], object], tuple[int, int], tuple[int, int, int] | None]] = {
     "RGB": (lambda path: _plain().save(path, "PNG"), (60, 40), RED),
     "turned by EXIF": (_turned, (40, 60), RED),  # the left half comes to the top
+    "two pictures of a phone": (_stereo, (60, 40), RED),
     "CMYK": (lambda path: _plain(mode="CMYK").save(path, "JPEG", quality=95), (60, 40), RED),
     "palette": (lambda path: _plain(mode="P").save(path, "PNG"), (60, 40), RED),
     "palette with a clear colour": (lambda path: _plain(mode="P").save(path, "PNG", transparency=255), (60, 40), None),
@@ -126,6 +143,30 @@ def test_bad_photo(case: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in str(refused.value)
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_turn_that_exif_knows(turn: int, tmp_path: Path) -> None:
+    """Of a picture whose upper left corner is white, the corner that comes to the upper left."""
+    picture, exif = Image.new("L", (48, 32)), Image.Exif()
+    picture.paste(255, (0, 0, 16, 16))
+    exif[0x0112] = turn
+    picture.save(tmp_path / "photo.jpg", quality=95, exif=exif)
+    seen = read_photo(tmp_path / "photo.jpg").image
+    assert seen.size == ((48, 32) if turn <= 4 else (32, 48))
+    corners = [(3, 3), (seen.width - 4, 3), (seen.width - 4, seen.height - 4), (3, seen.height - 4)]
+    bright = [seen.getpixel(corner)[0] > 128 for corner in corners]  # type: ignore[index]
+    # EXIF 2.32, orientation: where row 0 and column 0 are. Clockwise from the upper left corner.
+    assert bright.index(True) == [0, 1, 2, 3, 0, 1, 2, 3][turn - 1]
+    assert bright.count(True) == 1
+
+
+def test_forty_megapixels_and_not_one_row_more(tmp_path: Path) -> None:
+    Image.new("L", (8000, 5000), 90).save(tmp_path / "large.png")
+    assert read_photo(tmp_path / "large.png").image.size == (8000, 5000)
+    (tmp_path / "larger.png").write_bytes(_header_of(8000, 5001))
+    with pytest.raises(InputError, match="8000 x 5001 pixels; at most 40 megapixels"):
+        read_photo(tmp_path / "larger.png")
+
+
 def test_the_digest_is_the_files(tmp_path: Path) -> None:
     for name in ("one.png", "other.png"):
         _plain().save(tmp_path / name)
@@ -174,6 +215,18 @@ def test_working_size_with_little_memory() -> None:
     wide, high = working_size((4000, 3000), 512, 8, 100_000)
     assert wide * high <= 1.05 * 100_000
     assert abs(wide / high - 4 / 3) < 0.05
+
+
+def test_the_size_follows_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stable Diffusion's autoencoder begins with 128 channels."""
+    sizes = []
+    for gib in ("1", "3", "1000"):
+        monkeypatch.setenv("HEARSIGHT_MEMORY_GIB", gib)
+        most = affordable_pixels(128, torch.device("cpu"))
+        assert most * 128 * 4 * 8 <= float(gib) * 2**30 / 4
+        sizes.append(working_size((4000, 3000), 512, 64, min(most, 683 * 512)))
+    assert sizes[0] == (320, 192)
+    assert sizes == sorted(sizes)
 
 
 def test_pixels_and_their_distance() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from studio.backbones.base import Backbone
 from studio.diffusion.attention import layers_of, projections, recorded, unet_of
 from studio.diffusion.inversion import ddim_scheduler
 from studio.diffusion.loop import Extension, Moment, denoise
 from studio.diffusion.prompt import embed
+from studio.editing import prompt_to_prompt
 from studio.editing.base import Job
-from studio.editing.prompt_to_prompt import PromptToPrompt
+from studio.editing.prompt_to_prompt import Control, PromptToPrompt
 from studio.editing.words import align, needleman_wunsch
 from studio.errors import InputError
 from studio.recipe import Edit
@@ -117,6 +120,158 @@ def test_what_is_held_is_exactly_the_sources(make_job: Maker, exact: Backbone, w
             assert all(torch.equal(row, source) for row in rows) == (step <= 2), (step, name)
             compared += 1
     assert compared >= 4 * (len(layers.features) + 2)
+
+
+class Attended(Extension):
+    """What each cross-attention of one step computed for the new prompt: queries, keys, values, and what it sends on.
+
+    sent: layer -> [N, E], what its last projection was given when it was asked for the new prompt's row alone.
+    """
+
+    def __init__(self, backbone: Backbone, step: int) -> None:
+        self._unet, self._step = unet_of(backbone), step
+        self.layers = layers_of(backbone).cross_attention
+        self.own: dict[str, torch.Tensor] = {}
+        self.sent: dict[str, torch.Tensor] = {}
+
+    @contextmanager
+    def patch(self, moment: Moment) -> Iterator[None]:
+        def keep(name: str) -> Callable[[Any, Any], None]:
+            def hook(_module: Any, inputs: Any) -> None:
+                if inputs[0].dim() == 2:
+                    self.sent[name] = inputs[0].detach()
+
+            return hook
+
+        with ExitStack() as stack:
+            if moment.index == self._step:
+                names = projections(self.layers, "to_q", "to_k", "to_v")
+                stack.enter_context(recorded(self._unet, names, self.own))
+                for name in self.layers:
+                    handle = self._unet.get_submodule(f"{name}.to_out.0").register_forward_pre_hook(keep(name))
+                    stack.callback(handle.remove)
+            yield
+
+
+def _heads(backbone: Backbone, name: str) -> int:
+    layer: Any = unet_of(backbone).get_submodule(name)
+    return int(layer.heads)
+
+
+def _softmax(query: torch.Tensor, key: torch.Tensor, heads: int) -> torch.Tensor:
+    """Attention maps [H, N, L], a head at a time."""
+    width = query.shape[-1] // heads
+    parts = [slice(head * width, (head + 1) * width) for head in range(heads)]
+    return torch.stack([(query[:, one] @ key[:, one].T / width**0.5).softmax(-1) for one in parts])
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "step", "columns", "factors"),
+    [
+        # a A*: both vectors of A* share the dog's column, what is behind them is one further on
+        ("a A*", {"words": "replace", "keep_detail": 1}, 3, [0, 1, 2, 2, *range(3, 23)], {2: 0.5, 3: 0.5}),
+        # a dog with A*: the new words keep their own
+        ("a dog with A*", {"keep_detail": 1}, 3, [0, 1, 2, None, None, None, *range(3, 21)], {}),
+        # after the held steps every word has its own, and A* is weighted
+        ("a dog with A*", {"keep_detail": 0.5, "emphasis": 2.5}, 3, [None] * 24, {4: 2.5, 5: 2.5}),
+        ("a dog with A*", {"keep_detail": 0.5, "emphasis": 2.5}, 2, [0, 1, 2, None, None, None, *range(3, 21)],
+         {4: 2.5, 5: 2.5}),
+    ],
+    ids=["replace", "refine", "reweight", "refine and reweight"],
+)  # fmt: skip
+def test_the_controlled_attention_is_the_definitions(
+    target: str,
+    fields: dict[str, Any],
+    step: int,
+    columns: list[int | None],
+    factors: dict[int, float],
+    make_job: Maker,
+    exact: Backbone,
+    word: Any,
+) -> None:
+    job = _job(make_job, exact, target, source_prompt="a dog", keep_layout=0, **fields)
+    seen = Attended(exact, step)
+    _paint(job, word, [seen, *PromptToPrompt().extensions(job)])
+    assert set(seen.sent) == set(seen.layers)
+    for name in seen.layers:
+        heads = _heads(exact, name)
+        query, key, value = (seen.own[f"{name}.{which}"][-1] for which in ("to_q", "to_k", "to_v"))
+        before = job.read.at(step, (f"{name}.to_q", f"{name}.to_k"))
+        then_query, then_key = (one[0] for one in before.values())
+        then, own = _softmax(then_query, then_key, heads), _softmax(query, key, heads)
+        maps = torch.stack(
+            [own[..., place] if one is None else then[..., one] for place, one in enumerate(columns)], dim=-1
+        )
+        for place, factor in factors.items():
+            maps[..., place] *= factor
+        width = value.shape[-1] // heads
+        expected = torch.cat([maps[head] @ value[:, head * width : (head + 1) * width] for head in range(heads)], -1)
+        assert torch.allclose(seen.sent[name], expected, atol=1e-5), name
+
+
+def test_fused_attention_stays_in_use(
+    make_job: Maker, exact: Backbone, word: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For all rows of every layer; only the new prompt's row is computed again where its map must be seen."""
+    calls, fused = [], F.scaled_dot_product_attention
+
+    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(1)
+        return fused(*arguments, **options)
+
+    job = _job(make_job, exact, "a A*", source_prompt="a dog", keep_layout=1, keep_detail=1, local=True)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+    _paint(job, word, [])
+    before = len(calls)
+    _paint(job, word, PromptToPrompt().extensions(job))
+    layers = layers_of(exact)
+    assert before >= job.steps * (len(layers.self_attention) + len(layers.cross_attention))
+    assert len(calls) == 2 * before
+
+
+def test_the_same_words_and_everything_held_give_the_photo_back(make_job: Maker, exact: Backbone, word: Any) -> None:
+    """Error to the photo's latents at most 0.5 dB above that of plain reconstruction."""
+    job = _job(make_job, exact, "a dog", source_prompt="a dog", keep_layout=1, keep_detail=1)
+    held, plain = _paint(job, word, PromptToPrompt().extensions(job)), _paint(job, word, [])
+    error, floor = (float((one - job.photo).square().mean()) for one in (held, plain))
+    assert 10 * torch.log10(torch.tensor(error / floor)) <= 0.5
+    assert floor < 0.05
+
+
+def test_the_mask_is_where_the_exchanged_words_stand(
+    make_job: Maker, exact: Backbone, word: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LocalBlend by its definition, and outside of it the latents are the photo's, number for number."""
+    assert prompt_to_prompt.MASK_LEVEL == 0.3
+    level = 0.99  # an untrained model looks almost evenly at all places
+    monkeypatch.setattr(prompt_to_prompt, "MASK_LEVEL", level)
+    job = _job(make_job, exact, "a A*", source_prompt="a dog", keep_layout=0, keep_detail=0, local=True)
+    high, wide = job.photo.shape[-2:]
+    control, keep = PromptToPrompt().extensions(job)
+    assert isinstance(control, Control)
+    assert control.mask(1) is None  # nothing was seen yet
+    witnesses = [Attended(exact, step) for step in range(1, job.steps + 1)]
+    total, parts = torch.zeros(2, high, wide), list[float]()
+    for moment, seen in zip(_moments(job, word, [*witnesses, control, keep]), witnesses, strict=True):
+        for name in seen.layers:
+            heads = _heads(exact, name)
+            before = job.read.at(moment.index, (f"{name}.to_q", f"{name}.to_k"))
+            then_query, then_key = (one[0] for one in before.values())
+            then = _softmax(then_query, then_key, heads)[..., 2].mean(0)
+            own = _softmax(seen.own[f"{name}.to_q"][-1], seen.own[f"{name}.to_k"][-1], heads)[..., 2:4].sum(-1).mean(0)
+            rows = round((high * len(own) / wide) ** 0.5)
+            both = torch.stack([then, own]).reshape(1, 2, rows, -1)
+            total += F.interpolate(both, (high, wide), mode="bilinear")[0]
+        spread = F.max_pool2d(total, 3, stride=1, padding=1)
+        expected = (spread / spread.amax(dim=(1, 2), keepdim=True) > level).any(0)
+        mask = control.mask(moment.index)
+        assert mask is not None
+        assert torch.equal(mask[0, 0].bool(), expected)
+        parts.append(float(expected.float().mean()))
+        around = job.read.trajectory[moment.index]
+        assert torch.equal(moment.latents[0][:, ~expected], around[:, ~expected])
+        assert not torch.equal(moment.latents[0][:, expected], around[:, expected])
+    assert all(0 < part < 1 for part in parts), parts  # there is an outside
 
 
 @pytest.mark.parametrize("end", ["stop", "failure"])

@@ -7,13 +7,35 @@ from pathlib import Path
 
 import torch
 
-from studio.editing.sources import Source, Sources
+from studio.backbones import load_backbone
+from studio.backbones.base import Backbone
+from studio.editing.sources import Source, Sources, source_key
+from tests.models import build_tiny_stable_diffusion
 
 KEYS = ("a" * 64, "b" * 64, "c" * 64)
 
 
 def _source(value: float = 1.0) -> Source:
     return Source(torch.full((5, 4, 8, 8), value), {"layer": torch.rand(4, 6).bfloat16()}, torch.zeros(1, 4, 8, 8))
+
+
+def test_the_key_is_the_photos_and_the_models(exact: Backbone, tiny_folder: Path, tmp_path: Path) -> None:
+    """Whatever changes what reading gives has a key of its own; the same thing has the same, also another day."""
+    pixels = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
+    other = load_backbone(str(build_tiny_stable_diffusion(tmp_path / "other", seed=1)), exact.choice)
+    same = load_backbone(str(tiny_folder), exact.choice)
+    key = source_key(exact, pixels, "a dog", 4, ("one",))
+    assert source_key(same, pixels.clone(), "a dog", 4, ("one",)) == key
+    keys = {
+        key,
+        source_key(other, pixels, "a dog", 4, ("one",)),
+        source_key(exact, pixels.flip(-1), "a dog", 4, ("one",)),
+        source_key(exact, pixels.transpose(2, 3), "a dog", 4, ("one",)),
+        source_key(exact, pixels, "a cat", 4, ("one",)),
+        source_key(exact, pixels, "a dog", 5, ("one",)),
+        source_key(exact, pixels, "a dog", 4, ("one", "two")),
+    }
+    assert len(keys) == 7
 
 
 def test_kept_on_disk(tmp_path: Path) -> None:
