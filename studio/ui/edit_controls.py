@@ -13,12 +13,12 @@ from studio.recipe import MAX_PROMPT, MAX_SEED, Edit, Recipe
 from studio.ui import status, words
 from studio.ui.fine_panel import model_defaults, span
 
-CANVAS = 800  # px, of the photo's long side while it is painted on; a mask needs no more
+CANVAS = 512  # px, of the photo's long side while it is painted on: a mask needs no more, and each stroke travels
 PAINTED = 40  # of 255: alpha from which on a pixel counts as painted, also with a brush that lets the photo through
 
 
 def opened_photo(path: str) -> tuple[Image.Image, str]:
-    """A photo for the canvas, upright and 800 px long, and a line that says what it is.
+    """A photo for the canvas, upright and `CANVAS` px long, and a line that says what it is.
 
     Raises InputError as `studio.editing.photo.read_photo`.
     """
@@ -91,12 +91,12 @@ def _build_photo(controls: dict[str, Any]) -> gr.HTML:
         layers=False,
         buttons=[],
         brush=gr.Brush(
-            default_size=40,
+            default_size=30,
             colors=[("#ffffff", 0.75), ("#7c3aed", 0.75)],  # white is hard to see on snow
             default_color=("#ffffff", 0.75),
             color_mode="fixed",
         ),
-        eraser=gr.Eraser(default_size=40),
+        eraser=gr.Eraser(default_size=30),
         format="png",
         canvas_size=(CANVAS, CANVAS),
         visible=False,

@@ -217,11 +217,11 @@ def test_a_photo_is_opened_upright_or_refused(tab: EditTab, tmp_path: Path) -> N
     exif[0x0112] = 6
     turned.save(path, exif=exif)
     shown, text = opened_photo(str(path))
-    assert shown.size == (400, 800)
+    assert shown.size == (256, 512)
     assert text == "turned.jpg, 1000 x 2000 px."
     Image.new("RGB", (64, 48), "red").save(tmp_path / "small.png")
     small, text = opened_photo(str(tmp_path / "small.png"))
-    assert small.size == (800, 600)  # the brush is as wide on it as on a large one
+    assert small.size == (512, 384)  # the brush is as wide on it as on a large one
     assert text == "small.png, 64 x 48 px."
     assert "turned.jpg" in tab.photographed(str(path))[tab.photo_line]
     bad = tmp_path / "no.png"
