@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 SPREAD = 2 / 3  # places are -2/3 .. 2/3 of the half width, so that left, middle and right get equal thirds
-SOFTNESS = 0.3  # width of the Gaussian around each place, in half widths; borders are a fifth of the picture wide
+SOFTNESS = 0.2  # width of the Gaussian around each place, in half widths; borders are a twelfth of the picture wide
 _GRID = 240  # columns on which areas are balanced: fine enough for every latent grid up to 1024 px
 _ROUNDS = 200
 

@@ -24,7 +24,7 @@ from studio.errors import InputError
 from studio.paths import assets_folder
 from studio.sound.clip import Clip
 
-SHORTEST = 1.0  # seconds; shorter sounds are repeated up to this length, so that the network always sees some frames
+SHORTEST = 1.0  # seconds; shorter sounds are followed by silence up to this length: played twice they are named worse
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,9 @@ class PocketEar(nn.Module, Encoder):
         save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
 
     def waveform(self, clip: Clip) -> Tensor:
-        """As every ear's, and a sound shorter than a second played again and again for one second."""
+        """As every ear's, and after a sound shorter than a second silence up to one second."""
         samples = super().waveform(clip)
-        shortest = int(SHORTEST * self.sample_rate)
-        if len(samples) < shortest:
-            samples = samples.repeat(-(-shortest // len(samples)))[:shortest]
-        return samples
+        return F.pad(samples, (0, max(0, int(SHORTEST * self.sample_rate) - len(samples))))
 
     def listen(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-mel [B, mels, frames] -> tokens [B, T, dim], pooled [B, dim], logits [B, labels] of all networks."""

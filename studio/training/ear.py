@@ -61,9 +61,9 @@ class EarTask(Task):
             torch.multinomial(self.weights, 2 * batch_size, replacement=True, generator=generator).numpy()
         ]
         length = int(draw.choice([1.0, 2.0, 3.0, 4.0, 5.0], p=LENGTHS) * self.ear.sample_rate)
-        # Half a second reaches the network as the same half twice: so does the ear with what is shorter than 1 s.
+        # Half a second reaches the network with silence behind it: so does what is shorter than 1 s in the ear.
         part = length // 2 if length == self.ear.sample_rate and draw.random() < 0.5 else length
-        waves = torch.stack([self.piece(int(row), part, draw) for row in rows]).repeat(1, length // part)
+        waves = torch.stack([self.piece(int(row), part, draw) for row in rows])
         # Equal loudness first, so that the mixing share is the share in what is heard.
         waves = waves / waves.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-4) * 0.1
         labels = F.one_hot(torch.from_numpy(self.sounds.labels[rows]), len(self.sounds.classes)).float()
@@ -76,9 +76,9 @@ class EarTask(Task):
         gain = torch.from_numpy(10 ** (draw.uniform(-30, 12, batch_size) / 20)).float()[:, None]
         mixed = mixed * gain + torch.randn(mixed.shape, generator=generator) * gain * 10 ** (-draw.uniform(2.2, 4.5))
         for row in np.flatnonzero(draw.random(batch_size) < IN_SILENCE):  # true silence, so after all noise
-            silent = int(length * draw.uniform(0.02, 0.4))
-            mixed[row, slice(0, silent) if draw.random() < 0.5 else slice(length - silent, length)] = 0
-        mel = self.ear.mel(mixed.to(self.device))
+            silent = int(part * draw.uniform(0.02, 0.4))
+            mixed[row, slice(0, silent) if draw.random() < 0.5 else slice(part - silent, part)] = 0
+        mel = self.ear.mel(F.pad(mixed, (0, length - part)).to(self.device))
         mel = self.mask(mel, draw)
         logits = self.ear.network(mel)[2].float()
         loss = F.cross_entropy(logits, target.to(self.device), label_smoothing=0.05)
