@@ -42,9 +42,8 @@ from studio.recipe import Edit
 
 COARSE = 1 / 16  # self-attention is held where it has at most this share of the latents' positions, 16 x 16 of 64 x 64
 LAST = slice(-1, None)  # the row of the new prompt
-FIRST = slice(
-    0, 1
-)  # that of the negative prompt, where guidance leads away from one; a picture of ours has no company
+# That of the negative prompt, where guidance leads away from one. A picture of ours has no company before it.
+FIRST = slice(0, 1)
 MASK_STARTS = 0.2  # share of the steps after which attention is clear enough for a mask
 MASK_LEVEL = 0.3  # of the strongest place
 

@@ -129,11 +129,8 @@ class TrackControls:
         kept = self.service.sounds.find(track.sha256) if self.service.sounds is not None else None
         try:
             found = next((look(show(path)) for path in (starter, kept) if path is not None), None)
-        except (
-            HearsightError,
-            OSError,
-        ):  # a kept file that was damaged or deleted meanwhile: the picture has its word
-            return None
+        except (HearsightError, OSError):
+            return None  # a kept file was damaged or deleted meanwhile: the picture has its word
         return found if found is not None and found.sha256 == track.sha256 else None
 
     def emptied(self) -> Updates:
