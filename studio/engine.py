@@ -155,18 +155,19 @@ class Engine:
             states = TextStates.cat(instead)
         else:
             states = embed(backbone, [_filled(recipe.negative_prompt), recipe.prompt], order.word)
-        edit = None
-        if order.opened is not None:
-            edit = Session(backbone, recipe, order.opened, order.word, strength, self._sources)
-        extensions: list[Extension] = []
-        if order.placed is not None and edit is None:  # in an edit the photo says where things are
-            extensions.append(place(backbone, recipe.prompt, *order.placed))
-        if order.along is not None:
-            extensions.append(Along(order.along))
-        if order.beside is not None and instead is None:
-            # Below 1 the adapter's own gates close, at no cost; above 1 guidance goes on where they end.
-            extensions.append(Beside(*order.beside, min(strength, 1.0)))
-            strength = max(strength, 1.0)
+        beside = order.beside if instead is None else None
+        edit, extensions = None, list[Extension]()
+        if order.opened is not None:  # the photo says where things are, and the volume how far to go from it
+            edit = Session(backbone, recipe, order.opened, order.word, strength, self._sources, beside, order.along)
+        else:
+            if order.placed is not None:
+                extensions.append(place(backbone, recipe.prompt, *order.placed))
+            if order.along is not None:
+                extensions.append(Along(order.along))
+            if beside is not None:
+                # Below 1 the adapter's own gates close, at no cost; above 1 guidance goes on where they end.
+                extensions.append(Beside(*beside, min(strength, 1.0)))
+                strength = max(strength, 1.0)
         # The same prompt with A* left out, where the sound's part is told from the words'.
         silent = None
         if strength != 1 and edit is None:
@@ -264,15 +265,10 @@ class Engine:
                 f"This recipe's sound stands beside the text, which the adapter {recipe.adapter!r} does not do. "
                 "Name the adapter that it was made with."
             )
-        if tokens is not None and recipe.edit is not None:
-            raise InputError(
-                f"The adapter {recipe.adapter!r} does not edit photos: its sound is not in a word of the text. "
-                "Use the adapter 'word'."
-            )
         defaults, notes = backbone.defaults, []
         native = (defaults.native_size, defaults.native_size)
         if opened is not None and recipe.edit is not None:
-            opened = opened.with_model(backbone)
+            opened = opened.with_model(backbone, adapter is not None and adapter.draws)
             defaults = opened.defaults(backbone)
             native, notes = opened.size(backbone), opened.notes(recipe.edit)
         resolved = recipe.replace(
@@ -307,11 +303,6 @@ class Engine:
         if adapter is not None and adapter.instead and recipe.prompt != Recipe().prompt:
             notes = [*notes, "This adapter draws from the sound alone: the prompt is not read."]
         along = adapter if adapter is not None and adapter.draws else None
-        if along is not None and opened is not None:
-            raise InputError(
-                f"The adapter {recipe.adapter!r} changes how the model draws, so it edits no photos. "
-                "Import it without its LoRA, or use the adapter 'concepts'."
-            )
         notes = [*notes, *differences(recipe, resolved)]
         notes += backbone.notes_at(_filled(resolved.width), _filled(resolved.height))
         return _Order(resolved, backbone, word, placed_words, heard, notes, opened, beside, along)

@@ -107,7 +107,7 @@ class Adapter(ABC):
 
     def hooks(self, backbone: Backbone, tokens: Tensor, strength: float = 1.0) -> AbstractContextManager[Any]:
         """While the context is open, the backbone reads tokens [R, M, E], one row for each of the batch, beside the
-        text. Every hook is gone when it closes.
+        text; in a larger batch the last rows do. Every hook is gone when it closes.
 
         strength: 0 = as if the layers were not there, 1 = as trained.
         Raises InputError when the adapter was made for a backbone of another structure, or the tokens by another one.

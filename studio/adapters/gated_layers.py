@@ -113,7 +113,9 @@ class GatedLayers(nn.Module):
 
     @contextmanager
     def attached(self, unet: nn.Module, tokens: Tensor, strength: float = 1.0) -> Iterator[None]:
-        """While the context is open, each row of the U-Net's batch reads its row of tokens [R, M, E].
+        """While the context is open, the last R rows of the U-Net's batch read their rows of tokens [R, M, E].
+
+        Rows before them read nothing, to the last bit.
 
         strength: factor on what the layers add; at 0 they are not even computed.
         Nothing of the U-Net is replaced: a hook before `norm2` sees the residual stream, one after `attn2` adds to it.
@@ -148,5 +150,6 @@ class _Listener:
     def after_text(self, _attention: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         assert self.stream is not None
         hidden, self.stream = self.stream + output, None
-        heard = self.layer(hidden.to(self.dtype), self.tokens)
-        return output + self.strength * heard.to(output.dtype)
+        without = len(hidden) - len(self.tokens)
+        heard = self.strength * self.layer(hidden[without:].to(self.dtype), self.tokens).to(output.dtype)
+        return output + heard if without == 0 else torch.cat([output[:without], output[without:] + heard])

@@ -44,6 +44,7 @@ class EditPhoto(Command):
         hearsight edit street.jpg rain.ogg -o wet.png
         hearsight edit street.jpg rain.ogg -o painted.png --prompt "a street in the style of A*" --keep-layout 0.8
         hearsight edit street.jpg waves.ogg -o sea.png --method p2p --source-prompt "a photo of a street"
+        hearsight edit street.jpg waves.ogg -o sea.png --adapter gated --sound-strength 0.5
         hearsight edit street.jpg rain.ogg -o sky.png --mask sky-is-white.png --sound-strength 1.5
         hearsight edit street.jpg rain.ogg bells.ogg -o both.png --join morph --weights 0.3
     """

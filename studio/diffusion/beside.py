@@ -21,11 +21,13 @@ class Beside(Extension):
     """One sound beside the text, in every step.
 
     tokens: float32 [1, M, E], made by `adapter`.  strength: of its layers, 0..1.
+    alone: only the last row of the batch reads anything, the sound. So photos are edited: guidance then leads away
+    from exactly what the photo was read with, which was neither this sound nor none.
     Raises InputError when another adapter made the tokens.
     """
 
-    def __init__(self, adapter: Adapter, tokens: Tensor, strength: float = 1.0) -> None:
-        self.adapter, self.tokens, self.strength = adapter, tokens, strength
+    def __init__(self, adapter: Adapter, tokens: Tensor, strength: float = 1.0, *, alone: bool = False) -> None:
+        self.adapter, self.tokens, self.strength, self.alone = adapter, tokens, strength, alone
         self.null = adapter.null_tokens().to(tokens)
         if self.null.shape != tokens.shape:
             raise InputError(
@@ -34,6 +36,8 @@ class Beside(Extension):
             )
 
     def patch(self, moment: Moment) -> AbstractContextManager[Any]:
+        if self.alone:
+            return self.adapter.hooks(moment.backbone, self.tokens, self.strength)
         # The rows of the batch are those of the text: negative, (words alone,) all.
         null, sound = TextStates(self.null), TextStates(self.tokens)
         rows = moment.guidance.states(null, null, sound).tokens

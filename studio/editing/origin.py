@@ -27,8 +27,9 @@ from studio.word import unpack_word
 def origin_of(photo: Photo, edit: Edit, recipe: Recipe) -> Recipe | None:
     """The recipe that drew the photo, when it is a picture of ours from which this edit can start; else None.
 
-    It can not when the picture is an edit itself, was drawn by several words or by sound tokens, was cut or scaled
-    since, when the edit says in its own words what it shows, or asks for another number of steps or another size.
+    It can not when the picture is an edit itself, was drawn by several words, by sound tokens or with an adapter's own
+    weights, was cut or scaled since, when the edit says in its own words what it shows, or asks for another number of
+    steps or another size.
     """
     if not photo.recipe or edit.source_prompt:
         return None
@@ -37,7 +38,8 @@ def origin_of(photo: Photo, edit: Edit, recipe: Recipe) -> Recipe | None:
     except InputError:
         return None
     drawn_by_one_word = found.resolved and found.word is not None and found.shares is None
-    if not drawn_by_one_word or found.sound_tokens is not None or found.edit is not None:
+    more = (found.sound_tokens, found.adapter_sha256, found.edit)
+    if not drawn_by_one_word or any(one is not None for one in more):
         return None
     same = all(
         getattr(recipe, name) in (None, getattr(found, name)) for name in ("num_inference_steps", "width", "height")

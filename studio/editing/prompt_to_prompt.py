@@ -171,7 +171,10 @@ class PromptToPrompt(Editor):
         before = job.source_prompt or edit.source_prompt
         alignment = align(job.backbone, before, job.prompt, job.word_length, edit.words, job.source_word_length)
         if edit.local and not alignment.changed_target:
-            raise InputError("The two prompts are the same, so no word is exchanged that could say where to change.")
+            raise InputError(
+                "The prompt has no word of its own that could say where to change: put one in the place of a word of "
+                "the source prompt, or give a mask."
+            )
         cross, same = held_steps(edit.keep_detail, job.steps), held_steps(edit.keep_layout, job.steps)
         control = Control(job, alignment, cross, same)
         if not edit.local:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from studio.adapters.base import Adapter
 from studio.backbones.base import Backbone, ModelDefaults, TextStates
+from studio.diffusion.beside import Along, Beside
 from studio.diffusion.company import Company
 from studio.diffusion.inversion import FIRST_GUESSES, Undone, ddim_scheduler, groups
-from studio.diffusion.loop import Moment, denoise
+from studio.diffusion.loop import Extension, Moment, denoise
 from studio.diffusion.prompt import embed, has_word
 from studio.editing import EDITORS
 from studio.editing.base import Editor, Job, KeepOutside
@@ -54,9 +58,12 @@ class Opened:
     kind: type[Editor]
     origin: Recipe | None = None
 
-    def with_model(self, backbone: Backbone) -> Opened:
-        """The same for that model: a recipe of another model says nothing. Raises InputError if it was needed."""
-        if self.origin is None or self.origin.model_sha256 == backbone.digest():
+    def with_model(self, backbone: Backbone, along: bool) -> Opened:
+        """The same for that model: a recipe of another model says nothing. Raises InputError if it was needed.
+
+        along: whether an adapter changes how the model draws.
+        """
+        if self.origin is None or (self.origin.model_sha256 == backbone.digest() and not along):
             return self
         self.kind.check(self.edit)
         return replace(self, origin=None)
@@ -138,27 +145,43 @@ def open_photo(recipe: Recipe, edit: Edit, photo: Picture | None = None, mask: P
 class Session:
     """An edit that is being made. recipe: resolved.  word: float32 [n, D].  degree: 0..3, the volume.
 
-    `read` first; then for each picture `begin`, its moments, and `finish`.
+    beside: an adapter that works beside the text, and the sound's tokens. The photo is read without them, so what was
+    read serves every adapter.
+    along: one whose own weights draw along. The photo is read with them, as by any other model: guidance can then lead
+    away from just what was read.
+
+    `read` first; then for each picture `begin`, its moments, and `finish`. Raises InputError when another adapter made
+    the tokens.
     """
 
     def __init__(
-        self, backbone: Backbone, recipe: Recipe, opened: Opened, word: Tensor, degree: float, sources: Sources
+        self,
+        backbone: Backbone,
+        recipe: Recipe,
+        opened: Opened,
+        word: Tensor,
+        degree: float,
+        sources: Sources,
+        beside: tuple[Adapter, Tensor] | None = None,
+        along: Adapter | None = None,
     ) -> None:
         if recipe.width is None or recipe.height is None or recipe.num_inference_steps is None:
             raise TypeError("an edit is made from a resolved recipe")
         self._backbone, self._recipe, self._opened, self._sources = backbone, recipe, opened, sources
         self._word, self._degree, self._steps = word, degree, recipe.num_inference_steps
         self._size = (recipe.width, recipe.height)
+        self._along = None if along is None else Along(along)
+        # An edit that does not read the photo is a drawing like any other, once it has begun.
+        self._beside = [] if beside is None else [Beside(*beside, alone=opened.kind.reads)]
         origin = self._origin = opened.origin
         pixels = to_pixels(opened.photo.image, self._size)
         with backbone.lock:
             self._latents = self._encoded = backbone.encode(pixels).float()
         levels = ((pixels[0] / 2 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)
         self._photo = Image.fromarray(levels.numpy())
-        if origin is None:
-            about, self._states = opened.edit.source_prompt, embed(backbone, [opened.edit.source_prompt], word[:0])
-        else:
-            about, self._states = origin.to_json(), source_states(backbone, origin)
+        about = opened.edit.source_prompt if origin is None else origin.to_json()
+        if along is not None:
+            about = f"{about}, drawn along by {along.digest()}"
         self._layers = opened.kind.layers(backbone) if opened.kind.reads else ()
         self._key = source_key(backbone, pixels, about, self._steps, self._layers)
         self._source = sources.get(self._key) if opened.kind.reads else None
@@ -168,6 +191,13 @@ class Session:
         self._evaluations = 0
         # Whatever can be refused is refused before seconds are spent on reading.
         ddim_scheduler(backbone, self._steps)
+
+    @cached_property
+    def _states(self) -> TextStates:
+        """What is said of the photo, one row."""
+        if self._origin is not None:
+            return source_states(self._backbone, self._origin)
+        return embed(self._backbone, [self._opened.edit.source_prompt], self._word[:0])
 
     @property
     def to_read(self) -> int:
@@ -186,7 +216,8 @@ class Session:
         if self._origin is not None:
             yield from self._replay(self._origin)
         elif self._source is None:
-            reading = read_source(self._backbone, self._latents, self._states, self._steps, self._layers)
+            along = nullcontext if self._along is None else partial(self._along.adapter.along, self._backbone)
+            reading = read_source(self._backbone, self._latents, self._states, self._steps, self._layers, along)
             for item in reading:
                 if isinstance(item, Undone):
                     self._evaluations += 1
@@ -242,7 +273,10 @@ class Session:
             source_word_length=0 if self._origin is None else len(own_word(self._origin)),
         )
         beginning = editor.begin(job, generator)
-        extensions = editor.extensions(job)
+        # Hooks act in their order: what the photo holds takes the place of what a changed model gives, and to what is
+        # held a sound adds.
+        along: list[Extension] = [] if self._along is None else [self._along]
+        extensions = [*along, *editor.extensions(job), *self._beside]
         if (area := job.mask) is not None:
             extensions.append(KeepOutside(lambda step: editor.outside(job, step), lambda _: area, job.photo))
         scale, sound = self._guided()
@@ -276,8 +310,10 @@ class Session:
         scale, kind = self._recipe.guidance_scale or 0.0, self._opened.kind
         if not kind.guided_by_degree:
             return scale, 1.0
-        # Without a negative prompt of its own, two predictions do.
-        if self._origin is None and self._recipe.negative_prompt == self._opened.edit.source_prompt:
+        # Without a negative prompt of its own, two predictions do. A model that has the scale as an input leads away
+        # from nothing, so there is no such prediction.
+        away_from_the_photo = self._recipe.negative_prompt == self._opened.edit.source_prompt
+        if self._origin is None and away_from_the_photo and not self._backbone.embeds_guidance:
             return scale * self._degree, 1.0
         return scale, self._degree
 

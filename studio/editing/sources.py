@@ -9,10 +9,11 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -77,16 +78,26 @@ def source_key(backbone: Backbone, pixels: Tensor, source_prompt: str, steps: in
 
 
 def read_source(
-    backbone: Backbone, latents: Tensor, states: TextStates, steps: int, layers: tuple[str, ...]
+    backbone: Backbone,
+    latents: Tensor,
+    states: TextStates,
+    steps: int,
+    layers: tuple[str, ...],
+    along: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Iterator[Undone | Source]:
-    """Invert a photo's latents and record the named layers on the way: items of `invert`, and at last the Source."""
+    """Invert a photo's latents and record the named layers on the way: items of `invert`, and at last the Source.
+
+    along: opens a context in which the model reads, for what changes how it draws.
+    """
     seen: dict[str, Tensor] = {}
     starts: dict[int, Tensor] = {}
     kept: dict[str, list[Tensor]] = {name: [] for name in layers}
     unet = unet_of(backbone) if layers else None
 
-    def watch() -> AbstractContextManager[None]:
-        return nullcontext() if unet is None else recorded(unet, layers, seen)
+    @contextmanager
+    def watch() -> Iterator[None]:
+        with along(), nullcontext() if unet is None else recorded(unet, layers, seen):
+            yield
 
     for item in invert(backbone, latents, states, steps, watch=watch):
         if item.last:

@@ -59,14 +59,16 @@ def couples(bench: Bench) -> list[tuple[int, Job]]:
 def edited(bench: Bench, photo: Image.Image, name: str, heard: Recipe, method: str, strength: float = 1.0) -> Result:
     """One edit with the settings that a user finds. name: the photo's class, for its source prompt.
 
-    heard: the resolved recipe of a new picture of the sound; its word is the edit's.
+    heard: the resolved recipe of a new picture of the sound; what that says is what the edit gets.
     """
     noun = bench.vocabulary.nouns[name][0]
     source = photo_prompt(noun) if method == "p2p" else ""
     recipe = Recipe(
         model=bench.model,
+        adapter=heard.adapter,
         tracks=heard.tracks,
         word=heard.word,
+        sound_tokens=heard.sound_tokens,
         loudness=heard.loudness,
         edit=Edit(method=method, source_prompt=source, check=False),
         prompt=source.replace(noun, "A*") or "a photo of A*",

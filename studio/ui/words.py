@@ -208,8 +208,7 @@ ADAPTER_TITLES = {
 }
 ADAPTER_ABOUT = {
     "word": "A* is a word that was learned for this model; it also says how this sound differs from others.",
-    "gated": "The model reads the sound beside the text: the prompt needs no A*. Place and weight of A* do nothing, "
-    "and photos cannot be edited.",
+    "gated": "The model reads the sound beside the text: the prompt needs no A*. Place and weight of A* do nothing.",
     "concepts": "A* is made of words for what the ear hears. You can read and change them.",
     "audiotoken": "AudioToken's published word, for Stable Diffusion 1.4.",
     "context": "The sound stands in the place of the text: the prompt is not read.",

@@ -124,6 +124,9 @@ def test_strength_tokens_and_rows_act_and_nothing_stays(tiny_backbone: Backbone)
     assert torch.equal(predict(tokens, 0.0), plain)
     near, far = (float((predict(tokens, strength) - plain).abs().mean()) for strength in (0.3, 1.0))
     assert 0 < near < far
+    one = predict(tokens[1:], 1.0)
+    assert torch.equal(one[0], plain[0]), "rows without tokens read nothing"
+    assert torch.allclose(one[1], predict(tokens, 1.0)[1], atol=1e-3)
     swapped = predict(tokens.flip(0), 1.0)
     assert not torch.allclose(swapped[0], predict(tokens, 1.0)[0])
     with pytest.raises(RuntimeError, match="half-way"), adapter.hooks(tiny_backbone, tokens):

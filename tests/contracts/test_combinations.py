@@ -208,6 +208,34 @@ def test_null_guidance_and_batches_of_every_adapter(
     assert engine.run(both.recipes[1]).images[0].tobytes() == both.images[1].tobytes()
 
 
+@pytest.mark.parametrize("kind", ["gated", "context"])
+def test_what_takes_part_in_the_denoising_edits_photos_too(
+    kind: str, model: tuple[str, Path], engine: Engine, tmp_path: Path
+) -> None:
+    """Beside the text by every method that the form has, in the text's place by the one that needs no U-Net."""
+    form, folder = model
+    ear = {"context": "ast", "gated": "tiny-ear"}[kind]
+    if refused(kind, engine._hearing.ear(ear), form) is not None:
+        return
+    photo = Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert("RGB")
+    recipe = recipe_for(engine, kind, ear, model, tmp_path / kind).replace(num_inference_steps=3)
+    backbone = engine._models.backbone(str(folder))
+    before = {name: fingerprint(part) for name, part in backbone.modules().items()}
+    for method in ("sdedit",) if kind == "context" else ("pnp", "sdedit"):
+        edit = recipe.replace(edit=Edit(method=method))
+        made = engine.run(edit, SOUNDS[0], photo=photo)
+        again = engine.run(made.recipe.replace(model=recipe.model, adapter=recipe.adapter), photo=photo)
+        assert again.images[0].tobytes() == made.images[0].tobytes(), method
+        assert engine.run(edit, SOUNDS[1], photo=photo).images[0].tobytes() != made.images[0].tobytes(), method
+        still = [engine.run(edit.replace(sound_strength=0.0), one, photo=photo) for one in SOUNDS[:2]]
+        assert still[0].images[0].tobytes() == still[1].images[0].tobytes(), method
+    if kind == "context":
+        with pytest.raises(InputError, match=r"has no U-Net.*use sdedit"):
+            engine.run(recipe.replace(edit=Edit()), SOUNDS[0], photo=photo)
+    backbone = engine._models.backbone(str(folder))
+    assert {name: fingerprint(part) for name, part in backbone.modules().items()} == before
+
+
 @pytest.mark.parametrize("method", ["pnp", "p2p", "sdedit"])
 def test_every_editing_method_on_every_form(
     method: str, model: tuple[str, Path], engine: Engine, tmp_path: Path
