@@ -28,7 +28,7 @@ STEPS = {
     "pocket-vae": 4,
     "pocket-image": 3,
     "pocket-fast": 3,
-    "ear": 25,
+    "ear": 45,
     "adapter": 6,
     "adapter-gated": 8,
     "classifier": 25,
@@ -127,7 +127,7 @@ def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) 
     embedding = ear.encode(sounds.clips)
     assert embedding.logits is not None
     right = embedding.logits.argmax(-1).numpy() == sounds.labels
-    assert right.mean() > 0.6  # three pure tones; chance is 1/3
+    assert right.mean() > 0.8  # three pure tones; chance is 1/3
     classifier = PictureClassifier.load(runs / "classifier" / "export")
     assert classifier.classes == ["sea", "fire", "city_street"]
 
