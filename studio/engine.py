@@ -156,7 +156,8 @@ class Engine:
         else:
             states = embed(backbone, [_filled(recipe.negative_prompt), recipe.prompt], order.word)
         beside = order.beside if instead is None else None
-        edit, extensions = None, list[Extension]()
+        edit: Session | None = None
+        extensions: list[Extension] = []
         if order.opened is not None:  # the photo says where things are, and the volume how far to go from it
             edit = Session(backbone, recipe, order.opened, order.word, strength, self._sources, beside, order.along)
         else:

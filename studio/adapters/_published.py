@@ -134,8 +134,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], file: str, title: str)
     network.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
 
 
-def write_folder(folder: Path, config: Any, state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write config.json and model.safetensors. dtype: of the weights on the disk; None = as they are."""
+def write_folder(folder: Path, config: Any, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    """Write config.json and model.safetensors. dtype: of the weights on the disk."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)

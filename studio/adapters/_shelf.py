@@ -104,7 +104,7 @@ def _with_ear(name: str, kind: str, about: str, ear: str, folder: Path | None, w
     elif (published := ENCODERS.get(ear).published) is not None and installed_ear(ear, published) is None:
         state, ready = f"{where}, but its ear {ear!r} lacks {published.files[0]} ({published.source})", False
         if published.repository is not None:
-            size = published.size
+            size = _ear_to_fetch(ear)
             state += _or_download(size)
     sizes = {} if folder is None else described(folder)
     instead = kind in ADAPTERS and ADAPTERS.get(kind).instead

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from studio.backbones import load_backbone
@@ -56,3 +58,16 @@ def make_job(exact: Backbone, photo: Image.Image) -> Callable[..., Job]:
         return Job(exact, edit, ddim_scheduler(exact, STEPS), STEPS, prompt, 2, 1.0, latents, None, source)
 
     return make
+
+
+@pytest.fixture
+def fused_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with each call of torch's fused attention."""
+    calls, fused = [], F.scaled_dot_product_attention
+
+    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(1)
+        return fused(*arguments, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+    return calls

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from studio.backbones.base import Backbone
 from studio.diffusion.attention import layers_of, projections, recorded, unet_of
@@ -89,23 +88,15 @@ def test_what_is_taken_over_is_exactly_the_sources(
             assert all(torch.equal(row, source[0]) for row in value) == held, (step, name)
 
 
-def test_fused_attention_stays_in_use(
-    make_job: Maker, exact: Backbone, word: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls, fused = [], F.scaled_dot_product_attention
-
-    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
-        calls.append(1)
-        return fused(*arguments, **options)
-
-    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+def test_fused_attention_stays_in_use(make_job: Maker, exact: Backbone, word: Any, fused_calls: list[int]) -> None:
     job = _job(make_job, exact, keep_layout=1, keep_detail=1)
+    fused_calls.clear()  # of reading the photo
     list(_paint(job, word, []))
-    before = len(calls)
+    before = len(fused_calls)
     list(_paint(job, word, PlugAndPlay().extensions(job)))
     layers = layers_of(exact)
     attentions = len(layers.self_attention) + len(layers.cross_attention)
-    assert len(calls) - before >= job.steps * attentions
+    assert len(fused_calls) - before >= job.steps * attentions
 
 
 @pytest.mark.parametrize("end", ["success", "stop", "failure"])
