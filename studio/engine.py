@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,8 @@ from studio.backbones.base import Backbone, TextStates
 from studio.concepts import Concepts, joined, read_concepts, write_concepts
 from studio.device import DeviceChoice, pick_device
 from studio.diffusion.beside import Along, Beside, instead_of_text
-from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
+from studio.diffusion.coarse_to_fine import paint, stages
+from studio.diffusion.loop import Extension, Moment, denoise
 from studio.diffusion.placement import place
 from studio.diffusion.preview import preview
 from studio.diffusion.prompt import embed, has_word
@@ -179,21 +181,20 @@ class Engine:
             wanted = recipe.preview_every and index % recipe.preview_every == 0
             return preview(latents, self._models.colours(backbone), *size) if wanted else None
 
+        plan = stages(backbone, *size, _filled(recipe.num_inference_steps))
+
         def new(generator: torch.Generator) -> Iterator[Moment]:
-            return denoise(
+            draw = partial(
+                denoise,
                 backbone,
-                initial_noise(backbone, *size, generator),
                 negative=states[:1],
                 positive=states[1:],
                 silent=silent,
-                num_inference_steps=_filled(recipe.num_inference_steps),
-                guidance_scale=_filled(recipe.guidance_scale),
                 sound_strength=strength,
-                generator=generator,
-                extensions=extensions,
             )
+            return paint(backbone, plan, draw, _filled(recipe.guidance_scale), generator, lambda _: extensions)
 
-        steps = _filled(recipe.num_inference_steps)
+        steps = sum(stage.steps for stage in plan) if edit is None else edit.to_paint
         reading = 0 if edit is None else edit.to_read
         # Decoding a picture takes about as long as a step, so it counts as one. Reading does not guide: half a step.
         clock.expect(reading / 2 + recipe.count * (steps + 1))
@@ -267,7 +268,7 @@ class Engine:
                 "Name the adapter that it was made with."
             )
         defaults, notes = backbone.defaults, []
-        native = (defaults.native_size, defaults.native_size)
+        native = (defaults.side, defaults.side)
         if opened is not None and recipe.edit is not None:
             opened = opened.with_model(backbone, adapter is not None and adapter.draws)
             defaults = opened.defaults(backbone)

@@ -88,15 +88,15 @@ class Limits:
         """Raise InputError when a journey has more pictures than this app gives."""
         self._refuse("frames", frames, "journeys of at most {most} pictures", "{value}")
 
-    def settle(self, recipe: Recipe, native_size: int, native_steps: int) -> Recipe:
+    def settle(self, recipe: Recipe, own_size: int, own_steps: int) -> Recipe:
         """The recipe with open fields filled where the model's own values would be above the limits.
 
         An edit's size is left open: it follows the photo's form, with at most the area of a picture of that size.
         """
         changes: dict[str, Any] = {}
-        if self.steps is not None and recipe.num_inference_steps is None and native_steps > self.steps:
+        if self.steps is not None and recipe.num_inference_steps is None and own_steps > self.steps:
             changes["num_inference_steps"] = self.steps
-        if self.size is not None and recipe.edit is None and native_size > self.size:
+        if self.size is not None and recipe.edit is None and own_size > self.size:
             changes |= {name: self.size for name in ("width", "height") if getattr(recipe, name) is None}
         return recipe.replace(**changes) if changes else recipe
 

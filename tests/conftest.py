@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,17 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.models import build_tiny_stable_diffusion
 
     return build_tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def staged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, whose pictures begin with 32 px and end with 128: in three stages, and natively 64 px."""
+    from tests.models import build_tiny_stable_diffusion
+
+    folder = build_tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "staged")
+    settings = json.loads((folder / "hearsight.json").read_text())
+    (folder / "hearsight.json").write_text(json.dumps(settings | {"begin_size": 32, "picture_size": 128}))
+    return folder
 
 
 @pytest.fixture(scope="session")

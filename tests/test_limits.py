@@ -66,11 +66,11 @@ def test_more_is_refused_in_one_sentence(recipe: Recipe, says: str) -> None:
 
 def test_what_is_left_open_stays_below_the_limits() -> None:
     here = Limits(size=256, steps=10)
-    filled = here.settle(Recipe(height=128), native_size=512, native_steps=20)
+    filled = here.settle(Recipe(height=128), own_size=512, own_steps=20)
     assert (filled.width, filled.height, filled.num_inference_steps) == (256, 128, 10)
     same = Recipe()
-    assert here.settle(same, native_size=256, native_steps=10) is same
-    edit = here.settle(Recipe(edit=Edit(name="a.jpg")), native_size=512, native_steps=5)
+    assert here.settle(same, own_size=256, own_steps=10) is same
+    edit = here.settle(Recipe(edit=Edit(name="a.jpg")), own_size=512, own_steps=5)
     assert edit.width is None  # it follows the photo's form
 
 

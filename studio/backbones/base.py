@@ -95,6 +95,16 @@ class ModelDefaults(Strict):
     """A model folder's hearsight.json: what a recipe that leaves these open gets. The values here are SD 1.x's."""
 
     native_size: int = setting(512, "Width and height the model was trained for.", ge=64, le=1024, multiple_of=8)
+    begin_size: int | None = setting(
+        None,
+        "Short side of a picture's first stage, from which it is doubled up to its size; None = drawn in one stage.",
+        ge=32,
+        le=1024,
+        multiple_of=8,
+    )
+    picture_size: int | None = setting(
+        None, "Width and height of pictures that leave them open; None = native_size.", ge=64, le=1024, multiple_of=8
+    )
     num_inference_steps: int = setting(50, "Denoising steps.", ge=1, le=100)
     guidance_scale: float = setting(7.5, "Strength of classifier-free guidance.", ge=0, le=30)
     edit_guidance_scale: float | None = setting(None, "The same for edits of photos; None = the same.", ge=0, le=30)
@@ -103,6 +113,11 @@ class ModelDefaults(Strict):
         None, "[C][3]: picture (RGB, -1..1) from latents, linearly, for previews; fitted on first use when absent."
     )
     latent_rgb_bias: tuple[float, float, float] = setting((0.0, 0.0, 0.0), "[3]: added to it.")
+
+    @property
+    def side(self) -> int:
+        """Width and height of pictures that leave them open."""
+        return self.native_size if self.picture_size is None else self.picture_size
 
 
 class Backbone(ABC):

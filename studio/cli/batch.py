@@ -161,8 +161,8 @@ def settled(recipe: Recipe) -> Recipe:
         "negative_prompt": defaults.negative_prompt,
         "num_inference_steps": defaults.num_inference_steps,
         "guidance_scale": defaults.guidance_scale,
-        "width": defaults.native_size,
-        "height": defaults.native_size,
+        "width": defaults.side,
+        "height": defaults.side,
     }
     missing = {name: value for name, value in filled.items() if getattr(recipe, name) is None}
     return recipe.replace(**missing, **settled_names(recipe)).public()

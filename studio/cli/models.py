@@ -68,7 +68,7 @@ def about(model: ShelvedModel) -> str:
         return f"not ready: {model.lacks}"
     like = model.defaults
     title = [model.title] if model.title != model.name else []
-    said = [*title, f"{like.native_size} px", f"{like.num_inference_steps} steps"]
+    said = [*title, f"{like.side} px", f"{like.num_inference_steps} steps"]
     return f"{', '.join(said)}; {where(model)}"
 
 

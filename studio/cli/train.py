@@ -63,7 +63,13 @@ class Train(Command):
         parser.add_argument("--batch-size", type=int, help="samples a step; the default is the model's own")
         parser.add_argument("--accumulate", type=int, help="batches that make up one step (default: 1)")
         parser.add_argument("--learning-rate", type=float, help="its peak; the default is the model's own")
-        parser.add_argument("--size", type=int, help="picture size in px; default: 128, with --model its own")
+        parser.add_argument(
+            "--size",
+            type=int,
+            nargs="+",
+            metavar="PX",
+            help="picture size; default: 128, with --model its own; pocket-image trains at several at once",
+        )
         start = "a finished model of the same kind to start from; for pocket-fast the image model that it learns from"
         parser.add_argument("--init", type=Path, help=start)
         parser.add_argument(
@@ -82,9 +88,11 @@ class Train(Command):
             raise InputError(
                 f"The data folder {arguments.data} is not there. Give a folder as the README describes it."
             )
-        size: int | None = arguments.size
-        if size is not None and (not 32 <= size <= 1024 or size % 32):
-            raise InputError(f"--size must be a multiple of 32 from 32 to 1024 px but is {size}.")
+        sizes: list[int] = sorted(set(arguments.size or ()))
+        if wrong := [size for size in sizes if not 32 <= size <= 1024 or size % 32]:
+            raise InputError(f"--size must be a multiple of 32 from 32 to 1024 px but is {wrong[0]}.")
+        if len(sizes) > 1 and arguments.model != "pocket-image":
+            raise InputError(f"Several sizes are for pocket-image only; {arguments.model} takes one --size.")
         if arguments.init is not None and not arguments.init.is_dir():
             raise InputError(f"--init {arguments.init} is not a folder. Give the folder of a finished model.")
         if arguments.kind is not None and arguments.model != "adapter":
@@ -112,8 +120,8 @@ class Train(Command):
 
             image_model = arguments.image_model or "pocket"
             pairs = PairWork(
-                arguments.data, arguments.runs, image_model, arguments.ear, arguments.device, size, arguments.vectors,
-                arguments.init,
+                arguments.data, arguments.runs, image_model, arguments.ear, arguments.device,
+                sizes[0] if sizes else None, arguments.vectors, arguments.init,
             )  # fmt: skip
             folder = pairs.folder(kind)
             scores = train_on_pairs(kind, pairs, **changes)
@@ -125,7 +133,7 @@ class Train(Command):
                 arguments.data,
                 arguments.runs,
                 str(device.device),
-                size or 128,
+                tuple(sizes) or (128,),
                 arguments.init,
                 tuple(arguments.favour),
             )

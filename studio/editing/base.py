@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from studio.backbones.base import Backbone
+from studio.diffusion.coarse_to_fine import Stage
 from studio.diffusion.loop import Extension, Moment
 from studio.editing.sources import Source
 from studio.recipe import Edit
@@ -127,3 +129,14 @@ class KeepOutside(Extension):
         around = self._outside(moment.index)
         moment.latents = around + mask * (moment.latents - around)
         moment.denoised = self._photo + mask * (moment.denoised - self._photo)
+
+    def finer(self, last_step: int, stage: Stage, trajectory: Tensor) -> KeepOutside:
+        """The same in a later, larger stage, with the mask that there was after `last_step`.
+
+        trajectory: float32 [k, C, h, w], the source after each of the stage's steps.
+        """
+        mask = self._mask(last_step)
+        if mask is not None:
+            mask = F.interpolate(mask, trajectory.shape[-2:], mode="nearest-exact")
+        after, enlarged = trajectory.to(self._photo), mask
+        return KeepOutside(lambda step: after[step - stage.first_step][None], lambda _: enlarged, after[-1:])

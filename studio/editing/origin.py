@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from studio.backbones.base import Backbone, TextStates
 from studio.diffusion.attention import layers_of, recorded, unet_of
+from studio.diffusion.coarse_to_fine import Stage, paint, stages
 from studio.diffusion.loop import Extension, Moment, denoise, initial_noise
 from studio.diffusion.prompt import embed
 from studio.editing.photo import Photo
@@ -59,46 +61,66 @@ def own_word(origin: Recipe) -> Tensor:
     return torch.from_numpy(unpack_word(origin.word))
 
 
-def generator_of(backbone: Backbone, origin: Recipe) -> tuple[torch.Generator, Tensor]:
-    """The picture's own generator, behind its noise, and that noise [1, C, h, w]."""
-    if origin.seed is None or origin.width is None or origin.height is None:
+def stages_of(backbone: Backbone, origin: Recipe) -> list[Stage]:
+    """The stages in which the picture was drawn."""
+    if origin.num_inference_steps is None or origin.width is None or origin.height is None:
         raise TypeError("an origin is resolved")
-    generator = torch.Generator().manual_seed(origin.seed)
-    return generator, initial_noise(backbone, origin.width, origin.height, generator)
+    return stages(backbone, origin.width, origin.height, origin.num_inference_steps)
+
+
+def generator_of(backbone: Backbone, origin: Recipe) -> tuple[torch.Generator, Tensor]:
+    """The picture's own generator, behind the first stage's noise, and that noise [1, C, h, w]."""
+    if origin.seed is None:
+        raise TypeError("an origin is resolved")
+    generator, begun = torch.Generator().manual_seed(origin.seed), stages_of(backbone, origin)[0]
+    return generator, initial_noise(backbone, begun.width, begun.height, generator)
 
 
 def replay(backbone: Backbone, origin: Recipe, layers: tuple[str, ...]) -> Iterator[Moment | Source]:
     """Draw the picture once more, recording the named layers under its prompt: the loop's items, at last the Source.
 
-    Its trajectory begins with the noise as the loop takes it and ends with the picture's latents. Where the picture
-    was led away from a negative prompt, what the features were under that is there too, see `under_negative`.
+    Its trajectory begins with the noise as the loop takes it and ends with the latents of the first stage, which alone
+    is recorded: there it is decided what is where. Its reconstruction is the finished picture. Where the picture was
+    led away from a negative prompt, what the features were under that is there too, see `under_negative`.
     """
-    generator, noise = generator_of(backbone, origin)
+    (_, noise), generator = generator_of(backbone, origin), torch.Generator().manual_seed(origin.seed or 0)
     strength = origin.sound_strength * (1.0 if origin.loudness is None else origin.loudness)
     word = own_word(origin)
-    watcher = _Watcher(backbone, layers)
-    trajectory = [noise]
-    for moment in denoise(
+    watcher, plan = _Watcher(backbone, layers), stages_of(backbone, origin)
+    trails = [_Trail() for _ in plan]
+    draw = partial(
+        denoise,
         backbone,
-        noise,
-        embed(backbone, [origin.negative_prompt or ""], word[:0]),
-        source_states(backbone, origin),
+        negative=embed(backbone, [origin.negative_prompt or ""], word[:0]),
+        positive=source_states(backbone, origin),
         silent=embed(backbone, [origin.prompt], word[:0]) if strength != 1 else None,
-        num_inference_steps=origin.num_inference_steps or 0,
-        guidance_scale=0.0 if origin.guidance_scale is None else origin.guidance_scale,
         sound_strength=strength,
-        generator=generator,
-        extensions=[watcher],
-    ):
-        trajectory.append(moment.latents)
-        yield moment
+    )
+    scale = 0.0 if origin.guidance_scale is None else origin.guidance_scale
+
+    def watched(number: int) -> list[Extension]:
+        return [trails[number]] if number else [watcher, trails[0]]
+
+    yield from paint(backbone, plan, draw, scale, generator, watched)
     kept = {name: torch.cat(values).contiguous() for name, values in watcher.kept.items() if values}
-    yield Source(torch.cat(trajectory).cpu().contiguous(), kept)
+    first, *later = (torch.cat(trail.latents).cpu().contiguous() for trail in trails)
+    last = (later[-1] if later else first)[-1:].clone()
+    yield Source(torch.cat([noise.cpu(), first]), kept, last, tuple(later))
 
 
 def under_negative(name: str) -> str:
     """Under which name a Source has what a layer gave for the negative prompt."""
     return f"negative {name}"
+
+
+class _Trail(Extension):
+    """Keeps the latents after every step."""
+
+    def __init__(self) -> None:
+        self.latents: list[Tensor] = []
+
+    def after_step(self, moment: Moment) -> None:
+        self.latents.append(moment.latents)
 
 
 class _Watcher(Extension):

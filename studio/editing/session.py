@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -16,13 +16,14 @@ from torch import Tensor
 from studio.adapters.base import Adapter
 from studio.backbones.base import Backbone, ModelDefaults, TextStates
 from studio.diffusion.beside import Along, Beside
+from studio.diffusion.coarse_to_fine import Stage, paint
 from studio.diffusion.company import Company
 from studio.diffusion.inversion import FIRST_GUESSES, Undone, ddim_scheduler, groups
 from studio.diffusion.loop import Extension, Moment, denoise
 from studio.diffusion.prompt import embed, has_word
 from studio.editing import EDITORS
 from studio.editing.base import Editor, Job, KeepOutside
-from studio.editing.origin import generator_of, origin_of, own_word, replay, source_states
+from studio.editing.origin import generator_of, origin_of, own_word, replay, source_states, stages_of
 from studio.editing.photo import (
     Photo,
     affordable_pixels,
@@ -174,6 +175,8 @@ class Session:
         # An edit that does not read the photo is a drawing like any other, once it has begun.
         self._beside = [] if beside is None else [Beside(*beside, alone=opened.kind.reads)]
         origin = self._origin = opened.origin
+        # A photo is edited in one stage; a picture of ours in its own, of which the first says what is where.
+        self._plan = [Stage(*self._size, self._steps)] if origin is None else stages_of(backbone, origin)
         pixels = to_pixels(opened.photo.image, self._size)
         with backbone.lock:
             self._latents = self._encoded = backbone.encode(pixels).float()
@@ -206,8 +209,13 @@ class Session:
             return 0
         known = self._source
         if self._origin is not None:
-            return self._steps if known is None else 0
+            return self.to_paint if known is None else 0
         return 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
+
+    @property
+    def to_paint(self) -> int:
+        """Steps of one picture, those included that its beginning may spare."""
+        return sum(stage.steps for stage in self._plan)
 
     def read(self) -> Iterator[Tensor]:
         """Read the photo, or remember it: latents [1, C, h, w] to show after each of `to_read` evaluations."""
@@ -234,8 +242,8 @@ class Session:
                 yield item.denoised
                 continue
             self._latents = item.trajectory[-1:].to(self._latents)
-            self._source = replace(item, reconstruction=item.trajectory[-1:].clone())
-            if psnr(self._decode(self._latents), self._photo) < UNCHANGED:
+            self._source = item
+            if item.reconstruction is None or psnr(self._decode(item.reconstruction), self._photo) < UNCHANGED:
                 raise InputError(
                     "This picture is not what its recipe draws here, so it was changed since it was made: give a "
                     'source prompt that says what it shows, for example "a photo of a street".'
@@ -267,7 +275,7 @@ class Session:
             photo=self._latents,
             mask=None
             if mask is None
-            else to_latent_mask(mask.image, self._size, self._backbone.dims.downscale).to(self._latents),
+            else to_latent_mask(mask.image, self._first_size, self._backbone.dims.downscale).to(self._latents),
             source=self._source,
             source_prompt=edit.source_prompt if self._origin is None else self._origin.prompt,
             source_word_length=0 if self._origin is None else len(own_word(self._origin)),
@@ -288,22 +296,40 @@ class Session:
         scheduler = None
         if self._origin is not None:  # a sampler that adds noise adds the same again
             scheduler, generator = self._backbone.scheduler(), generator_of(self._backbone, self._origin)[0]
-        moments = self._denoise(
-            beginning.latents,
-            negative,
-            positive,
-            scale,
-            generator,
+        draw = partial(
+            denoise,
+            self._backbone,
+            negative=negative,
+            positive=positive,
             silent=None if sound == 1 else self._states,
             sound_strength=sound,
+        )
+        moments = draw(
+            beginning.latents,
+            num_inference_steps=self._steps,
+            guidance_scale=scale,
+            generator=generator,
             extensions=extensions,
             first_step=beginning.first_step,
-            scheduler=scheduler,
+            scheduler=ddim_scheduler(self._backbone, self._steps) if scheduler is None else scheduler,
             company=company,
         )
         if company is not None:
             moments = self._checked(moments, company)
+
+        def finer(number: int) -> list[Extension]:
+            trajectory = job.read.later[number - 1]
+            held = [one for one in extensions if isinstance(one, KeepOutside)]
+            kept = [one.finer(self._steps, self._plan[number], trajectory) for one in held]
+            return [*along, *self._beside, *kept]
+
+        moments = paint(self._backbone, self._plan, draw, scale, generator, finer, moments)
         return Begun(moments, beginning.latents, beginning.first_step)
+
+    @property
+    def _first_size(self) -> tuple[int, int]:
+        """Width and height of the first stage."""
+        return self._plan[0].width, self._plan[0].height
 
     def _guided(self) -> tuple[float, float]:
         """Guidance scale and sound strength: how far to go from what is said of the photo."""
@@ -340,28 +366,6 @@ class Session:
             autoencoder_psnr=psnr(self._decode(self._encoded), self._photo),
             cached=self._cached,
             evaluations=self._evaluations,
-        )
-
-    def _denoise(
-        self,
-        start: Tensor,
-        negative: TextStates,
-        positive: TextStates,
-        scale: float,
-        generator: torch.Generator,
-        scheduler: Any = None,
-        **more: object,
-    ) -> Iterator[Moment]:
-        return denoise(
-            self._backbone,
-            start,
-            negative,
-            positive,
-            num_inference_steps=self._steps,
-            guidance_scale=scale,
-            generator=generator,
-            scheduler=ddim_scheduler(self._backbone, self._steps) if scheduler is None else scheduler,
-            **more,  # type: ignore[arg-type]
         )
 
 

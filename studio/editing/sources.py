@@ -37,11 +37,14 @@ class Source:
         photo's own latents.  features: layer name -> [m, ...], what the layer gave at each evaluation; m is n, or the
         number of `groups` that share one.
     reconstruction: float32 [1, C, h, w], what the noise gives when it is painted again; None when nobody asked yet.
+    later: of a picture that was drawn in stages, for each after the first: float32 [k, C, h, w], after each of its
+        steps.
     """
 
     trajectory: Tensor
     features: dict[str, Tensor] = field(default_factory=dict)
     reconstruction: Tensor | None = None
+    later: tuple[Tensor, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -51,7 +54,7 @@ class Source:
     @property
     def size(self) -> int:
         """Bytes."""
-        tensors = [self.trajectory, *self.features.values()]
+        tensors = [self.trajectory, *self.features.values(), *self.later]
         return sum(one.numel() * one.element_size() for one in tensors)
 
     def at(self, step: int, names: tuple[str, ...]) -> dict[str, Tensor]:
@@ -136,7 +139,9 @@ class Sources:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
             features = {name.removeprefix("at "): one for name, one in tensors.items() if name.startswith("at ")}
-            source = Source(tensors["trajectory"], features, tensors.get("reconstruction"))
+            stages = sorted(name for name in tensors if name.startswith("stage "))
+            later = tuple(tensors[name] for name in stages)
+            source = Source(tensors["trajectory"], features, tensors.get("reconstruction"), later)
             if any(len(one) not in (source.steps, len(groups(source.steps))) for one in features.values()):
                 raise ValueError("a layer has not as many entries as there were evaluations")
         except (OSError, SafetensorError, KeyError, ValueError):
@@ -156,6 +161,7 @@ class Sources:
             return
         part = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.part")
         tensors = {f"at {name}": one.contiguous() for name, one in source.features.items()}
+        tensors |= {f"stage {number}": one for number, one in enumerate(source.later, start=2)}
         tensors["trajectory"] = source.trajectory
         if source.reconstruction is not None:
             tensors["reconstruction"] = source.reconstruction

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from PIL import Image
 
 from studio.backbones.base import Backbone
-from studio.diffusion.loop import denoise, initial_noise
+from studio.diffusion.coarse_to_fine import paint, stages
+from studio.diffusion.loop import denoise
 from studio.diffusion.prompt import embed
 
 
@@ -24,15 +27,10 @@ def paint_text(
     no_word = torch.zeros(1, backbone.dims.text_width)
     states = embed(backbone, [own.negative_prompt, prompt], no_word)
     generator = torch.Generator().manual_seed(seed)
-    edge = size or own.native_size
-    for moment in denoise(
-        backbone,
-        initial_noise(backbone, edge, edge, generator),
-        negative=states[:1],
-        positive=states[1:],
-        num_inference_steps=num_inference_steps or own.num_inference_steps,
-        guidance_scale=own.guidance_scale if guidance_scale is None else guidance_scale,
-        generator=generator,
-    ):
+    edge = size or own.side
+    scale = own.guidance_scale if guidance_scale is None else guidance_scale
+    draw = partial(denoise, backbone, negative=states[:1], positive=states[1:])
+    plan = stages(backbone, edge, edge, num_inference_steps or own.num_inference_steps)
+    for moment in paint(backbone, plan, draw, scale, generator, lambda _: []):
         latents = moment.latents
     return Image.fromarray(backbone.decode(latents)[0])

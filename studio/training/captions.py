@@ -1,8 +1,8 @@
 """Captions made from labels, source sizes and what can be measured in the photo.
 
-"a sharp photo of a dog, bright, green": the first adjective is the source's size (256 px sharp, 160 soft, 64 blurry),
-so that small photos teach shapes without making every picture soft. Parts are left out at random, so that any subset
-of them works as a prompt.
+"a sharp photo of a dog, bright, green": the first adjective is how sharp the photo is at the size it is shown at,
+which follows from the size of its source, so that small photos teach shapes without making every picture soft. Parts
+are left out at random, so that any subset of them works as a prompt.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from studio.data.attributes import COLOURS, LIGHTS, TIMES, Attributes
 
 QUALITIES = ("blurry", "soft", "sharp")
-STYLES = ("photo", "painting", "drawing", "black and white photo")
+STYLES = ("photo", "painting", "drawing", "black and white photo", "blurry photo")
 TEMPLATES = (
     ("a {quality} {style} of {noun}", 0.62),
     ("a {style} of {noun}, {quality}", 0.08),
@@ -32,22 +32,22 @@ EXTRA_WORDS = (
 )
 
 
-def quality(side: int) -> str:
-    """The word for a source's short side in pixels."""
-    return QUALITIES[0] if side <= 64 else QUALITIES[1] if side <= 160 else QUALITIES[2]
+def quality(share: float) -> str:
+    """The word for a source's short side as a share of the picture's."""
+    return QUALITIES[0] if share <= 0.5 else QUALITIES[1] if share < 0.9 else QUALITIES[2]
 
 
 def caption(
-    nouns: list[str], side: int, attributes: Attributes, draw: np.random.Generator, style: str = "photo"
+    nouns: list[str], share: float, attributes: Attributes, draw: np.random.Generator, style: str = "photo"
 ) -> str:
-    """One caption for a photo, drawn at random among the ways of saying it."""
+    """One caption for a photo, drawn at random among the ways of saying it. share: as for `quality`."""
     weights = np.array([weight for _, weight in TEMPLATES])
     template = TEMPLATES[0 if style != "photo" else int(draw.choice(len(TEMPLATES), p=weights / weights.sum()))][0]
     # The first word is the class's name and is used most.
     noun = nouns[0] if len(nouns) == 1 or draw.random() < 0.65 else nouns[int(draw.integers(1, len(nouns)))]
     if draw.random() < 0.4:
         noun = ("an " if noun[0] in "aeiou" else "a ") + noun
-    said = quality(side) if draw.random() < 0.6 else ""
+    said = quality(share) if draw.random() < 0.6 and not style.startswith(QUALITIES) else ""
     text = template.format(quality=said, style=style, noun=noun)
     for part in (attributes.light, attributes.colour, attributes.time):
         if part and style != "black and white photo" and draw.random() < 0.35:

@@ -41,7 +41,7 @@ from studio.training.loop import Task
 STEPS = 4
 TEACHER_STEPS = 3  # of the teacher for each of the student's
 STYLED = 0.1  # share of the captions that name another style than a photo
-SIDES = (64, 160, 256)  # px, what captions call blurry, soft and sharp
+SHARES = (0.5, 0.7, 1.0)  # of the picture's size that a photo has; captions say blurry, soft and sharp
 
 
 class FewStepTask(Task):
@@ -60,6 +60,7 @@ class FewStepTask(Task):
                 f"The few-step model learns from models with v-prediction; {teacher.source.name} has "
                 f"{teacher.scheduler_config.get('prediction_type', 'epsilon')!r}. Give another one with --init."
             )
+        teacher.defaults = teacher.defaults.replace(begin_size=None, picture_size=None)  # all in one stage
         self.teacher, self.vocabulary, self.device = teacher, vocabulary, device
         self.student = copy.deepcopy(teacher.unet).float().requires_grad_(True)
         if device == "cpu":  # faster on maps this small, as for the image model
@@ -125,7 +126,7 @@ class FewStepTask(Task):
             said = Attributes(*(str(draw.choice(words)) for words in (LIGHTS, COLOURS, TIMES)))
             style = str(draw.choice(STYLES)) if draw.random() < STYLED else "photo"
             nouns = self.vocabulary.nouns[names[int(draw.integers(len(names)))]]
-            texts.append(caption(nouns, int(draw.choice(SIDES)), said, draw, style))
+            texts.append(caption(nouns, float(draw.choice(SHARES)), said, draw, style))
         return texts
 
     def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ from studio.training.loop import Task
 SNR_GAMMA = 5.0
 EMPTY_CAPTIONS = 0.1
 TEXT_GAIN = 4.0
+FINER = 2.0  # larger sizes: half of their timesteps lie in the quarter of least noise
 SHEET = (
     "sea",
     "forest",
@@ -101,13 +103,21 @@ def encode_text(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: li
 
 
 def diffusion_loss(
-    unet: UNet2DConditionModel, latents: Tensor, hidden: Tensor, alphas: Tensor, generator: torch.Generator
+    unet: UNet2DConditionModel,
+    latents: Tensor,
+    hidden: Tensor,
+    alphas: Tensor,
+    generator: torch.Generator,
+    finer: float = 1.0,
 ) -> Tensor:
-    """Mean min-SNR weighted v-prediction error. latents [B, C, h, w], hidden [B, L, D], alphas [1000] cumulative."""
+    """Mean min-SNR weighted v-prediction error. latents [B, C, h, w], hidden [B, L, D], alphas [1000] cumulative.
+
+    finer: from 1 up; with 2, the timesteps, 0..1 of all, are drawn as squares of even ones: more of them near 0.
+    """
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     # Stratified over the batch: less noise in the loss than independent draws.
     positions = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
-    timesteps = (positions * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
+    timesteps = (positions**finer * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     alpha = alphas.to(latents.device)[timesteps].view(-1, 1, 1, 1)
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
@@ -118,9 +128,23 @@ def diffusion_loss(
     return (weight * (predicted - velocity).square()).mean()
 
 
+@dataclass(frozen=True)
+class SizeSet:
+    """What is drawn at one size. size: px.  weights: float64 [M], how often each latent.  batch: share of a batch."""
+
+    latents: Latents
+    size: int
+    weights: Tensor
+    batch: float
+
+
 class ImageTask(Task):
     """Text encoder and U-Net on cached latents; classes are drawn nearly evenly, whatever their number of photos.
 
+    latents : those of each size to train at, the smallest first. With several sizes a step takes one of them: half of
+        the steps the smallest, where whole things are learned and all photos are sharp, the rest the larger ones, with
+        so many fewer samples that a step takes as long, and more often with little noise, as what they are for is to
+        add detail.
     train_text : the first stage trains both. A later stage leaves the text encoder as it is: it tells the words apart
         by then, and its share is a third of the step's time.
     favoured : picture classes that make up half of all draws; for things that a finished model draws badly.
@@ -133,7 +157,7 @@ class ImageTask(Task):
     def __init__(
         self,
         photos: Photos,
-        latents: Latents,
+        latents: Sequence[Latents],
         vocabulary: Vocabulary,
         vae: AutoencoderKL,
         tokenizer: CLIPTokenizer,
@@ -143,7 +167,7 @@ class ImageTask(Task):
         train_text: bool = True,
         favoured: Sequence[str] = (),
     ) -> None:
-        self.photos, self.latents, self.vocabulary, self.device = photos, latents, vocabulary, device
+        self.photos, self.vocabulary, self.device = photos, vocabulary, device
         self.vae, self.tokenizer, self.text_encoder, self.unet = vae, tokenizer, text_encoder, unet
         self.modules = {"text_encoder": text_encoder, "unet": unet} if train_text else {"unet": unet}
         if not train_text:
@@ -151,53 +175,66 @@ class ImageTask(Task):
         if device == "cpu":  # for maps this small the plain products are 1.4 times as fast as the fused attention
             unet.set_attn_processor(AttnProcessor())
         self.scheduler = new_scheduler()
-        self.size = latents.values.shape[-1] * 8  # px
-        counts = np.bincount(photos.labels, minlength=len(vocabulary.pictures))
-        labels = photos.labels[latents.photos]
-        plain = np.array([style == "photo" for style in latents.styles])
-        # Per-class share ~ count^0.2, so that 35 photos of the night sky are not drawn as often as 1,009 of the sea;
-        # styled copies are 10 % of all draws.
-        weight = np.where(plain, 1.0, 0.0) * counts[labels] ** -0.8
-        if favoured:
-            more = np.isin(labels, [vocabulary.pictures.index(name) for name in favoured])
-            weight = np.where(more, weight / weight[more].sum(), weight / weight[~more].sum())
-        styled = np.where(plain, 0.0, 1.0)
-        self.weights = torch.from_numpy(0.9 * weight / weight.sum() + 0.1 * styled / max(1.0, styled.sum()))
+        self.favoured = [vocabulary.pictures.index(name) for name in favoured]
+        smallest = latents[0].values.shape[-1]
+        self.sets = [
+            SizeSet(one, edge * 8, self._weights(one, edge * 8), (smallest / edge) ** 2)
+            for one, edge in ((one, one.values.shape[-1]) for one in latents)
+        ]
+        self.sizes = [one.size for one in self.sets]  # px
         self.attributes: list[Attributes] = [measure(photos[index]) for index in range(len(photos))]
 
-    def captions(self, rows: list[int], draw: np.random.Generator) -> list[str]:
+    def _weights(self, latents: Latents, size: int) -> Tensor:
+        """Per-class share ~ count^0.2, so that 35 photos of the night sky are not drawn as often as 1,009 of the sea;
+        fewer of the photos that are smaller than `size`; styled copies are 10 % of all draws.
+        """
+        labels = self.photos.labels[latents.photos]
+        counts = np.bincount(labels, minlength=len(self.vocabulary.pictures))
+        plain = np.array([style == "photo" for style in latents.styles])
+        weight = np.where(plain, 1.0, 0.0) * counts[labels] ** -0.8
+        weight *= np.minimum(1.0, self.photos.sides[latents.photos] / size) ** 2
+        more = np.isin(labels, self.favoured)
+        if more.any():
+            weight = np.where(more, weight / weight[more].sum(), weight / weight[~more].sum())
+        styled = np.where(plain, 0.0, 1.0)
+        return torch.from_numpy(0.9 * weight / weight.sum() + 0.1 * styled / max(1.0, styled.sum()))
+
+    def captions(self, part: SizeSet, rows: list[int], draw: np.random.Generator) -> list[str]:
+        """One for each of `rows` of a size; a tenth are empty."""
         texts = []
         for row in rows:
-            photo = int(self.latents.photos[row])
+            photo = int(part.latents.photos[row])
             nouns = self.vocabulary.nouns[self.vocabulary.pictures[int(self.photos.labels[photo])]]
-            text = caption(
-                nouns, int(self.photos.sides[photo]), self.attributes[photo], draw, self.latents.styles[row]
-            )
+            share = float(self.photos.sides[photo]) / part.size
+            text = caption(nouns, share, self.attributes[photo], draw, part.latents.styles[row])
             texts.append("" if draw.random() < EMPTY_CAPTIONS else text)
         return texts
 
     def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
-        rows = torch.multinomial(self.weights, batch_size, generator=generator).tolist()
+        choice, larger = float(torch.rand(1, generator=generator)), len(self.sets) - 1
+        number = 0 if choice < 0.5 else min(larger, 1 + int((choice - 0.5) * 2 * larger))
+        part = self.sets[number]
+        batch = max(1, round(batch_size * part.batch))
+        rows = torch.multinomial(part.weights, batch, generator=generator).tolist()
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
-        latents = torch.from_numpy(self.latents.values[np.array(rows)].astype(np.float32)).to(self.device)
-        mirrored = torch.rand(batch_size, generator=generator).to(self.device) < 0.5
+        latents = torch.from_numpy(part.latents.values[np.array(rows)].astype(np.float32)).to(self.device)
+        mirrored = torch.rand(batch, generator=generator).to(self.device) < 0.5
         latents = torch.where(mirrored.view(-1, 1, 1, 1), latents.flip(-1), latents)
-        hidden = encode_text(self.tokenizer, self.text_encoder, self.captions(rows, draw))
-        return {"loss": diffusion_loss(self.unet, latents, hidden, self.scheduler.alphas_cumprod, generator)}
+        hidden = encode_text(self.tokenizer, self.text_encoder, self.captions(part, rows, draw))
+        finer = 1.0 if number == 0 else FINER
+        loss = diffusion_loss(self.unet, latents, hidden, self.scheduler.alphas_cumprod, generator, finer)
+        return {"loss": loss, f"loss_{part.size}": loss.detach()}
 
     def backbone(self) -> StableDiffusion:
         """The present state as the engine would load it; copies, because a backbone changes the number format."""
         text_encoder, unet, vae = (copy.deepcopy(self.text_encoder), copy.deepcopy(self.unet), copy.deepcopy(self.vae))
         config = {"_class_name": "DDIMScheduler", **self.scheduler.config}
-        defaults = ModelDefaults(
-            native_size=self.size, num_inference_steps=20, guidance_scale=7.0, negative_prompt="blurry"
-        )
         return StableDiffusion(
             Path("."),
             pick_device(self.device),
             {"tokenizer": self.tokenizer, "text_encoder": text_encoder, "unet": unet, "vae": vae},
             config,
-            defaults,
+            ModelDefaults(**drawn_by_default(self.sizes)),
         )
 
     def samples(self, path: Path) -> None:
@@ -209,7 +246,7 @@ class ImageTask(Task):
 
     def export(self, folder: Path) -> None:
         parts = (self.vae, self.tokenizer, self.text_encoder, self.unet)
-        export_model(folder, *parts, self.photos, native_size=self.size)
+        export_model(folder, *parts, self.photos, self.sizes)
 
 
 def forget_origin(config: Path) -> None:
@@ -232,6 +269,23 @@ def latent_to_rgb(vae: AutoencoderKL, photos: Photos) -> tuple[list[list[float]]
     return [[round(v, 5) for v in row] for row in solution[:-1].tolist()], [round(v, 5) for v in solution[-1].tolist()]
 
 
+def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
+    """The settings for a model trained at these sizes, in px, the smallest first.
+
+    With several, pictures begin at the smallest and end at the largest. The second one, where the model has seen whole
+    things too, is what photos are edited at.
+    """
+    in_stages = {"begin_size": sizes[0], "picture_size": sizes[-1]} if len(sizes) > 1 else {}
+    return {
+        "native_size": sizes[min(1, len(sizes) - 1)],
+        **in_stages,
+        "num_inference_steps": 20,
+        "guidance_scale": 7.0,
+        "edit_guidance_scale": 4.5,
+        "negative_prompt": "blurry",
+    }
+
+
 def export_model(
     folder: Path,
     vae: AutoencoderKL,
@@ -239,9 +293,12 @@ def export_model(
     text_encoder: CLIPTextModel,
     unet: UNet2DConditionModel,
     photos: Photos,
-    native_size: int,
+    sizes: Sequence[int],
 ) -> None:
-    """Write a Diffusers folder (safetensors, float16 to halve it) with the studio's defaults beside it."""
+    """Write a Diffusers folder (safetensors, float16 to halve it) with the studio's defaults beside it.
+
+    sizes: that the model was trained at, in px, the smallest first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     matrix, bias = latent_to_rgb(vae, photos)
     parts: dict[str, Any] = {"vae": vae, "text_encoder": text_encoder, "unet": unet}
@@ -265,13 +322,5 @@ def export_model(
         "vae": ["diffusers", "AutoencoderKL"],
     }
     (folder / "model_index.json").write_text(json.dumps(components, indent=2) + "\n")
-    defaults = {
-        "native_size": native_size,
-        "num_inference_steps": 20,
-        "guidance_scale": 7.0,
-        "edit_guidance_scale": 4.5,
-        "negative_prompt": "blurry",
-        "latent_rgb": matrix,
-        "latent_rgb_bias": bias,
-    }
+    defaults = {**drawn_by_default(sizes), "latent_rgb": matrix, "latent_rgb_bias": bias}
     (folder / "hearsight.json").write_text(json.dumps(defaults, indent=1) + "\n")

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 class Work:
     """What a recipe builds from.
 
-    data : the data folder.  runs : the folder of run folders.  size : picture size in pixels (image and adapter).
+    data : the data folder.  runs : the folder of run folders.
+    sizes : picture sizes in pixels, ascending (the image model trains at all, an adapter at the largest).
     init : a finished model to go on from (the assets' folder of the same kind; for pocket-fast the teacher), or None.
     favour : picture classes that the image model sees more of: half of all draws.
     """
@@ -45,9 +46,14 @@ class Work:
     data: Path
     runs: Path
     device: str = "cpu"
-    size: int = 128
+    sizes: tuple[int, ...] = (128,)
     init: Path | None = None
     favour: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The largest size, which a run is named after."""
+        return self.sizes[-1]
 
     @property
     def cache(self) -> Path:
@@ -112,7 +118,7 @@ def pocket_image(work: Work) -> Task:
     photos = _photos(work)
     folder = work.finished("pocket-vae", "pocket") / "vae"
     vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
-    latents = encode_photos(photos, vae, work.size, work.cache, device=work.device)
+    latents = [encode_photos(photos, vae, size, work.cache, device=work.device) for size in work.sizes]
     if work.init:
         tokenizer = CLIPTokenizer.from_pretrained(work.init / "tokenizer")
         text_encoder = CLIPTextModel.from_pretrained(work.init / "text_encoder").float()
@@ -287,7 +293,7 @@ def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     """Train one model with its recipe's defaults and `changes` to them, in its run folder; returns its last scores."""
     recipe = TRAINING[name]
     start = work.init.name if work.init else None
-    notes = {"name": name, "data": work.data.name, "size": work.size, "init": start, "favour": work.favour}
+    notes = {"name": name, "data": work.data.name, "sizes": work.sizes, "init": start, "favour": work.favour}
     return run_task(lambda: recipe.build(work), work.folder(name), recipe.defaults, work.device, notes, **changes)
 
 

@@ -18,17 +18,18 @@ from studio.ui import words
 
 MOST_PICTURES = 4
 MOST_PREVIEW = 10
-ORDINARY = {"native_size": 512, "num_inference_steps": 20, "guidance_scale": 7.5, "negative_prompt": ""}
+ORDINARY = {"picture_size": 512, "num_inference_steps": 20, "guidance_scale": 7.5, "negative_prompt": ""}
 
 
 def model_defaults(model: str) -> dict[str, Any]:
-    """What a model likes: native_size, num_inference_steps, (edit_)guidance_scale, negative_prompt.
+    """What a model likes: picture_size, num_inference_steps, (edit_)guidance_scale, negative_prompt.
 
     Nothing heavy is imported for a model that says so itself, as the embedded ones do: the page begins with one.
     """
     described = (Path(model) if Path(model).is_absolute() else assets_folder() / model) / "hearsight.json"
     own = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else _known_defaults(model)
     like = {name: own.get(name, value) for name, value in ORDINARY.items()}
+    like["picture_size"] = own.get("picture_size") or own.get("native_size", like["picture_size"])
     edits = own.get("edit_guidance_scale")
     return like | {"edit_guidance_scale": like["guidance_scale"] if edits is None else edits}
 
@@ -65,7 +66,7 @@ class FinePanel:
     def follow(self, model: str) -> dict[Any, Any]:
         """The updates after another image model was chosen: its own size, steps, guidance, and what to avoid."""
         like, most = model_defaults(model), limits()
-        size = int(most.below("size", like["native_size"]))
+        size = int(most.below("size", like["picture_size"]))
         return {
             self.negative_prompt: like["negative_prompt"],
             self.num_inference_steps: int(most.below("steps", like["num_inference_steps"])),
@@ -84,8 +85,8 @@ class FinePanel:
             self.num_inference_steps: recipe.num_inference_steps or like["num_inference_steps"],
             self.guidance_scale: _first(recipe.guidance_scale, like["guidance_scale"]),
             self.sound_strength: recipe.sound_strength,
-            self.width: recipe.width or like["native_size"],
-            self.height: recipe.height or like["native_size"],
+            self.width: recipe.width or like["picture_size"],
+            self.height: recipe.height or like["picture_size"],
             self.count: min(recipe.count, MOST_PICTURES),
             self.preview_every: min(recipe.preview_every, MOST_PREVIEW),
         }
@@ -116,8 +117,8 @@ def build_fine_panel(model: str) -> FinePanel:
             guidance = _slider(fields["guidance_scale"], words.GUIDANCE, like["guidance_scale"])
             strength = _slider(fields["sound_strength"], words.SOUND_STRENGTH, fields["sound_strength"].default)
         with gr.Row():
-            width = _slider(fields["width"], words.WIDTH, like["native_size"])
-            height = _slider(fields["height"], words.HEIGHT, like["native_size"])
+            width = _slider(fields["width"], words.WIDTH, like["picture_size"])
+            height = _slider(fields["height"], words.HEIGHT, like["picture_size"])
         with gr.Row():
             count = _slider(fields["count"], words.COUNT, 1, MOST_PICTURES)
             preview = _slider(fields["preview_every"], words.PREVIEW, fields["preview_every"].default, MOST_PREVIEW)

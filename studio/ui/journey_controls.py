@@ -103,7 +103,7 @@ def build_look(controls: dict[str, Any], model: str) -> gr.HTML:
             elem_id="journey_seed",
         )
         with gr.Row():
-            size = like["native_size"]
+            size = like["picture_size"]
             controls["journey_width"] = _slider(look["width"], words.WIDTH, "width", value=size)
             controls["journey_height"] = _slider(look["height"], words.HEIGHT, "height", value=size)
         with gr.Row():

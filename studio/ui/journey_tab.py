@@ -227,7 +227,7 @@ class JourneyTab:
     def _follow(self, model: str) -> Updates:
         """Another image model was chosen: its own size and steps."""
         like, most = model_defaults(model), limits()
-        size, steps = most.below("size", like["native_size"]), most.below("steps", like["num_inference_steps"])
+        size, steps = most.below("size", like["picture_size"]), most.below("steps", like["num_inference_steps"])
         sizes = {"width": int(size), "height": int(size), "steps": int(steps)}
         return {**{self.controls[f"journey_{name}"]: one for name, one in sizes.items()}, self.followed: model}
 

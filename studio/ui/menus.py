@@ -82,7 +82,7 @@ def model_line(one: ShelvedModel | None) -> str:
     if one is None or one.lacks:
         return words.MODEL_UNUSABLE
     like = one.defaults
-    said = [words.MODEL_LIKES.format(size=like.native_size, steps=like.num_inference_steps)]
+    said = [words.MODEL_LIKES.format(size=like.side, steps=like.num_inference_steps)]
     if one.free is not None:
         need, free = f"{one.weights / 2**30:.1f} GiB", f"{one.free / 2**30:.1f} GiB"
         form = words.MODEL_FITS if one.fits else words.MODEL_DOES_NOT_FIT

@@ -194,7 +194,7 @@ class Service:
         if self.hosted and recipe.adapter != self.adapter and Path(recipe.adapter).name != recipe.adapter:
             raise InputError(words.ADAPTER_NOT_OFFERED.format(adapter=Path(recipe.adapter).name))
         like = model_defaults(recipe.model)
-        return here.settle(recipe, like["native_size"], like["num_inference_steps"])
+        return here.settle(recipe, like["picture_size"], like["num_inference_steps"])
 
     def offers(self, model: str) -> bool:
         """Whether visitors may draw with an image model: HEARSIGHT_OFFERED_MODELS says which. Where it is not set,

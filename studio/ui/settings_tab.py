@@ -95,7 +95,7 @@ class SettingsTab:
         like = model_defaults(model)
         own = {name: self.create.fine.inputs[name].value for name in ("count", "preview_every")}
         values = {**own, **{name: like[name] for name in ("num_inference_steps", "guidance_scale")}}
-        values |= {"width": like["native_size"], "height": like["native_size"], CLEAN_VOICE: False}
+        values |= {"width": like["picture_size"], "height": like["picture_size"], CLEAN_VOICE: False}
         applied = self._applied(kept(values, self.bounds))
         return {**applied, self.stored: {}, self.line: status.note(words.SETTINGS_RESET_DONE)}
 

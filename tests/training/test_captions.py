@@ -34,13 +34,21 @@ def test_measured_attributes(photo: np.ndarray, expected: Attributes) -> None:
 
 
 def test_source_size_is_said() -> None:
-    assert [quality(side) for side in (64, 160, 256)] == ["blurry", "soft", "sharp"]
+    """By the size of the picture that it is seen at."""
+    assert [quality(side / 256) for side in (64, 128, 160, 256)] == ["blurry", "blurry", "soft", "sharp"]
+    assert [quality(side / 64) for side in (64, 160)] == ["sharp", "sharp"]
+
+
+def test_a_blurred_copy_is_called_blurry_and_nothing_else() -> None:
+    draw = np.random.default_rng(0)
+    texts = [caption(NOUNS["sea"], 1.0, Attributes(), draw, "blurry photo") for _ in range(50)]
+    assert all(text.startswith("a blurry photo of") and "sharp" not in text for text in texts)
 
 
 def captions(count: int = 400) -> Iterator[str]:
     draw = np.random.default_rng(0)
     for _ in range(count):
-        yield caption(NOUNS["city_street"], 64, Attributes("dark", "blue", "at night"), draw)
+        yield caption(NOUNS["city_street"], 0.5, Attributes("dark", "blue", "at night"), draw)
 
 
 def test_captions_vary_and_name_the_thing() -> None:

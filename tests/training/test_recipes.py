@@ -6,7 +6,9 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from studio.sound.clip import Clip
 from studio.training.adapter import AdapterTask, new_adapter
 from studio.training.drawn import favour_of
 from studio.training.image import ImageTask
+from studio.training.latents import chosen
 from studio.training.recipes import TRAINING, Work, run_training
 
 STEPS = {
@@ -41,7 +44,7 @@ def runs(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All trained in order, a few steps each."""
     folder = tmp_path_factory.mktemp("runs")
     for name, steps in STEPS.items():
-        run_training(name, Work(tiny_data, folder, size=64), steps=steps, batch_size=8)
+        run_training(name, Work(tiny_data, folder, sizes=(64,)), steps=steps, batch_size=8)
     return folder
 
 
@@ -74,15 +77,53 @@ def test_the_trained_set_makes_a_picture(adapter: str, runs: Path) -> None:
 def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, tmp_path: Path) -> None:
     small = runs / "pocket-image-64" / "export"
     (tmp_path / "pocket-vae").symlink_to(runs / "pocket-vae")
-    work = Work(tiny_data, tmp_path, size=128, init=small)
+    work = Work(tiny_data, tmp_path, sizes=(128,), init=small)
     run_training("pocket-image", work, steps=1, batch_size=2)
     defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
-    assert defaults["native_size"] == 128
+    assert (defaults["native_size"], "begin_size" in defaults) == (128, False)
     assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
 
 
+def test_several_sizes_are_trained_together(runs: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """Half of the steps take the smallest; the larger, of fewer samples, are drawn with less noise."""
+    (tmp_path / "pocket-vae").symlink_to(runs / "pocket-vae")
+    work = Work(tiny_data, tmp_path, sizes=(32, 64, 128), init=runs / "pocket-image-64" / "export")
+    task = TRAINING["pocket-image"].build(work)
+    assert isinstance(task, ImageTask)
+    task.export(tmp_path / "model")
+    settings = json.loads((tmp_path / "model" / "hearsight.json").read_text())
+    assert [settings[name] for name in ("begin_size", "native_size", "picture_size")] == [32, 64, 128]
+    asked: list[tuple[int, int, float]] = []
+
+    def network(noisy: torch.Tensor, timesteps: torch.Tensor, **_: Any) -> Any:
+        asked.append((noisy.shape[-1] * 8, len(noisy), float(timesteps.float().mean())))
+        return SimpleNamespace(sample=torch.zeros_like(noisy, requires_grad=True))
+
+    task.unet = Mock(side_effect=network, dtype=torch.float32)
+    for step in range(80):
+        losses = task.loss(step, torch.Generator().manual_seed(step), 16)
+        assert set(losses) == {"loss", f"loss_{asked[-1][0]}"}
+    drawn = {size: [one for one in asked if one[0] == size] for size in (32, 64, 128)}
+    assert 25 < len(drawn[32]) < 55 and min(len(drawn[64]), len(drawn[128])) > 8
+    assert [{batch for _, batch, _ in drawn[size]} for size in (32, 64, 128)] == [{16}, {4}, {1}]
+    noisy = [np.mean([mean for _, _, mean in drawn[size]]) for size in (32, 64, 128)]
+    assert 450 < noisy[0] < 550 and max(noisy[1:]) < 420
+
+
+def test_large_sizes_take_few_photos_and_none_that_is_too_small() -> None:
+    sides = np.array([64] * 300 + [160] * 300 + [256] * 300)
+    photos: Any = SimpleNamespace(sides=sides, labels=np.array(([0] * 150 + [1] * 150) * 3))
+    for size, most, styled in ((64, 450, 60), (128, 200, 40), (256, 50, 10)):
+        found = chosen(photos, size)
+        plain = [index for index, style in found if style == "photo"]
+        assert len(plain) == 2 * most and len(set(plain)) == len(plain)
+        assert min(sides[plain]) >= size / 2
+        assert len(found) - len(plain) == 2 * styled
+    assert set(sides[plain]) == {256}  # the largest first
+
+
 def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data: Path) -> None:
-    task = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))  # now there is a picture classifier
+    task = TRAINING["adapter"].build(Work(tiny_data, runs, sizes=(64,)))  # now there is a picture classifier
     assert isinstance(task, AdapterTask) and isinstance(task.adapter, WordAdapter)
     assert task.adapter.config.favour == (0.0,) * len(task.adapter.config.concepts)  # one picture class a sound here
     judge = PictureClassifier.load(runs / "classifier" / "export")
@@ -95,15 +136,16 @@ def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data:
 
 
 def test_favoured_photos_are_half_of_what_is_drawn(runs: Path, tiny_data: Path) -> None:
-    work = Work(tiny_data, runs, size=64, favour=("fire",))
+    work = Work(tiny_data, runs, sizes=(64,), favour=("fire",))
     task = TRAINING["pocket-image"].build(work)
     assert isinstance(task, ImageTask)
-    of = task.photos.labels[task.latents.photos] == task.vocabulary.pictures.index("fire")
-    plain = torch.tensor([style == "photo" for style in task.latents.styles])
-    share = task.weights[torch.from_numpy(of) & plain].sum() / task.weights[plain].sum()
+    (drawn,) = task.sets
+    of = task.photos.labels[drawn.latents.photos] == task.vocabulary.pictures.index("fire")
+    plain = torch.tensor([style == "photo" for style in drawn.latents.styles])
+    share = drawn.weights[torch.from_numpy(of) & plain].sum() / drawn.weights[plain].sum()
     assert float(share) == pytest.approx(0.5)
     with pytest.raises(InputError, match="no photos called unicorn"):
-        TRAINING["pocket-image"].build(Work(tiny_data, runs, size=64, favour=("unicorn",)))
+        TRAINING["pocket-image"].build(Work(tiny_data, runs, sizes=(64,), favour=("unicorn",)))
 
 
 def test_a_finished_autoencoder_goes_on_without_touching_its_latents(
@@ -140,7 +182,7 @@ def test_splits_go_by_recording() -> None:
 
 
 def test_the_adapter_leaves_the_image_model_alone(runs: Path, tiny_data: Path) -> None:
-    task: Any = TRAINING["adapter"].build(Work(tiny_data, runs, size=64))
+    task: Any = TRAINING["adapter"].build(Work(tiny_data, runs, sizes=(64,)))
     before = {name: value.clone() for name, value in task.backbone.unet.state_dict().items()}
     task.denoising = 1.0
     losses = task.loss(0, torch.Generator().manual_seed(0), 4)
