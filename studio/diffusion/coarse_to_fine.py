@@ -23,7 +23,7 @@ from torch import Tensor
 from studio.backbones.base import Backbone
 from studio.diffusion.loop import Extension, Moment, initial_noise
 
-NOISED = 0.6  # of the noise schedule that a stage after the first goes through
+NOISED = 0.5  # of the noise schedule that a stage after the first goes through
 FEWER = 0.5  # of the first stage's steps that a whole schedule of a later one would have
 GUIDED = 1 / 3  # of the guidance above 1 that later stages get: details burn before things do
 

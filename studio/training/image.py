@@ -272,12 +272,12 @@ def latent_to_rgb(vae: AutoencoderKL, photos: Photos) -> tuple[list[list[float]]
 def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
     """The settings for a model trained at these sizes, in px, the smallest first.
 
-    With several, pictures begin at the smallest and end at the largest. The second one, where the model has seen whole
-    things too, is what photos are edited at.
+    With several, pictures begin at the smallest and end at the largest. Photos are edited at the largest up to 128 px,
+    where the U-Net has the 16 x 16 places that a layout needs.
     """
     in_stages = {"begin_size": sizes[0], "picture_size": sizes[-1]} if len(sizes) > 1 else {}
     return {
-        "native_size": sizes[min(1, len(sizes) - 1)],
+        "native_size": max((size for size in sizes if size <= 128), default=sizes[0]),
         **in_stages,
         "num_inference_steps": 20,
         "guidance_scale": 7.0,

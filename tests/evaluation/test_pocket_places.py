@@ -39,7 +39,9 @@ def found() -> dict[tuple[float, float], list[Places]]:
             files = (assets_folder() / "sounds" / f"{name}.ogg" for name in (left, right))
             tracks = match_loudness([Track.of(file, pan=pan) for file, pan in zip(files, pans, strict=True)])
             for shift in (0, 100):
-                recipe = Recipe(tracks=tracks, seed=seed + shift, preview_every=0, num_inference_steps=12)
+                # In the first stage: there it is decided what is where.
+                size = {"width": 128, "height": 128}
+                recipe = Recipe(tracks=tracks, seed=seed + shift, preview_every=0, num_inference_steps=12, **size)
                 places.append(look(classifier, engine.run(recipe).images[0], (SHOWN[left], SHOWN[right])))
     return found
 

@@ -92,7 +92,7 @@ def test_several_sizes_are_trained_together(runs: Path, tiny_data: Path, tmp_pat
     assert isinstance(task, ImageTask)
     task.export(tmp_path / "model")
     settings = json.loads((tmp_path / "model" / "hearsight.json").read_text())
-    assert [settings[name] for name in ("begin_size", "native_size", "picture_size")] == [32, 64, 128]
+    assert [settings[name] for name in ("begin_size", "native_size", "picture_size")] == [32, 128, 128]
     asked: list[tuple[int, int, float]] = []
 
     def network(noisy: torch.Tensor, timesteps: torch.Tensor, **_: Any) -> Any:

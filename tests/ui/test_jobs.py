@@ -33,7 +33,9 @@ def test_pictures_are_saved_one_by_one_and_equal_singles(service: Service, recip
     drawing = [moment for moment in moments if isinstance(moment, Drawing)]
     assert [one.recipe.seed for one in saved] == [40, 41]
     assert [one.last for one in saved] == [False, True]
-    assert [(one.image, one.step.index) for one in drawing] == [(i, s) for i in (1, 2) for s in (1, 2, 3, 4)]
+    total = drawing[0].step.total
+    assert total >= 4  # more where the model draws in stages
+    assert [(one.image, one.step.index) for one in drawing] == [(i, s) for i in (1, 2) for s in range(1, total + 1)]
     assert any(one.step.preview is not None for one in drawing)
     assert all(read_recipe(one.path) == one.recipe.public() for one in saved)
     single = list(make(service, "page", album, recipe.replace(seed=41)))[-1]

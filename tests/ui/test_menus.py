@@ -68,7 +68,7 @@ def test_what_is_here_comes_first(tab: CreateTab) -> None:
     titles = entries(found, panel.model)
     assert list(titles)[:3] == ["pocket", "pocket-fast", "mine"]
     assert titles[SD] == "Stable Diffusion 1.5: 5.5 GB to download"
-    assert "By itself it draws 128 px in 20 steps." in found[panel.line]
+    assert "By itself it draws 256 px in 20 steps." in found[panel.line]
     assert list(entries(found, panel.adapter)) == ["auto", "concepts", "gated", "word"]
     assert found[panel.asking].visible is found[panel.phrases.box].visible is False
 
