@@ -24,7 +24,7 @@ from studio.backbones.base import Backbone, TextStates
 from studio.concepts import Concepts, joined, read_concepts, write_concepts
 from studio.device import DeviceChoice, pick_device
 from studio.diffusion.beside import Along, Beside, instead_of_text
-from studio.diffusion.coarse_to_fine import paint, stages
+from studio.diffusion.coarse_to_fine import paint, stages, work
 from studio.diffusion.loop import Extension, Moment, denoise
 from studio.diffusion.placement import place
 from studio.diffusion.preview import preview
@@ -181,7 +181,7 @@ class Engine:
             wanted = recipe.preview_every and index % recipe.preview_every == 0
             return preview(latents, self._models.colours(backbone), *size) if wanted else None
 
-        plan = stages(backbone, *size, _filled(recipe.num_inference_steps))
+        plan = stages(backbone, *size, _filled(recipe.num_inference_steps)) if edit is None else edit.plan
 
         def new(generator: torch.Generator) -> Iterator[Moment]:
             draw = partial(
@@ -194,10 +194,10 @@ class Engine:
             )
             return paint(backbone, plan, draw, _filled(recipe.guidance_scale), generator, lambda _: extensions)
 
-        steps = sum(stage.steps for stage in plan) if edit is None else edit.to_paint
+        picture = work(plan) + 1  # decoding takes about as long as a step, so it counts as one
         reading = 0 if edit is None else edit.to_read
-        # Decoding a picture takes about as long as a step, so it counts as one. Reading does not guide: half a step.
-        clock.expect(reading / 2 + recipe.count * (steps + 1))
+        # Reading does not guide: half a step.
+        clock.expect(reading / 2 + recipe.count * picture)
         if edit is not None:
             for index, latents in enumerate(edit.read(), start=1):
                 yield clock.step(index / 2, Step(index, reading, 0, 0, shown(latents, index), 0, READING))
@@ -212,7 +212,7 @@ class Engine:
             latents = order.word if begun is None else begun.latents
             for moment in new(generator) if begun is None else begun.moments:
                 latents, index = moment.latents, moment.index - skipped
-                done = reading / 2 + image_index * (steps + 1) + moment.index
+                done = reading / 2 + image_index * picture + work(plan, moment.index)
                 made = Step(index, moment.total - skipped, 0, 0, shown(moment.denoised, index), image_index, PAINTING)
                 yield clock.step(done, made)
             image = _picture(backbone, latents)

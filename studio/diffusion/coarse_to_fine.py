@@ -60,6 +60,16 @@ def stages(backbone: Backbone, width: int, height: int, num_inference_steps: int
     return found
 
 
+def work(plan: Sequence[Stage], steps: int | None = None) -> float:
+    """What the first so many steps of all stages cost, None = all of them; one of the last stage is 1."""
+    left = sum(stage.steps for stage in plan) if steps is None else steps
+    done, area = 0.0, plan[-1].width * plan[-1].height
+    for stage in plan:
+        taken = min(left, stage.steps)
+        done, left = done + taken * stage.width * stage.height / area, left - taken
+    return done
+
+
 Draw = Callable[..., Iterator[Moment]]
 
 

@@ -148,6 +148,7 @@ class Session:
 
     beside: an adapter that works beside the text, and the sound's tokens. The photo is read without them, so what was
     read serves every adapter.
+    plan: the stages in which a picture is painted.
     along: one whose own weights draw along. The photo is read with them, as by any other model: guidance can then lead
     away from just what was read.
 
@@ -176,7 +177,7 @@ class Session:
         self._beside = [] if beside is None else [Beside(*beside, alone=opened.kind.reads)]
         origin = self._origin = opened.origin
         # A photo is edited in one stage; a picture of ours in its own, of which the first says what is where.
-        self._plan = [Stage(*self._size, self._steps)] if origin is None else stages_of(backbone, origin)
+        self.plan = [Stage(*self._size, self._steps)] if origin is None else stages_of(backbone, origin)
         pixels = to_pixels(opened.photo.image, self._size)
         with backbone.lock:
             self._latents = self._encoded = backbone.encode(pixels).float()
@@ -209,13 +210,8 @@ class Session:
             return 0
         known = self._source
         if self._origin is not None:
-            return self.to_paint if known is None else 0
+            return sum(stage.steps for stage in self.plan) if known is None else 0
         return 0 if known is not None else len(groups(self._steps)) + FIRST_GUESSES - 1
-
-    @property
-    def to_paint(self) -> int:
-        """Steps of one picture, those included that its beginning may spare."""
-        return sum(stage.steps for stage in self._plan)
 
     def read(self) -> Iterator[Tensor]:
         """Read the photo, or remember it: latents [1, C, h, w] to show after each of `to_read` evaluations."""
@@ -320,16 +316,16 @@ class Session:
         def finer(number: int) -> list[Extension]:
             trajectory = job.read.later[number - 1]
             held = [one for one in extensions if isinstance(one, KeepOutside)]
-            kept = [one.finer(self._steps, self._plan[number], trajectory) for one in held]
+            kept = [one.finer(self._steps, self.plan[number], trajectory) for one in held]
             return [*along, *self._beside, *kept]
 
-        moments = paint(self._backbone, self._plan, draw, scale, generator, finer, moments)
+        moments = paint(self._backbone, self.plan, draw, scale, generator, finer, moments)
         return Begun(moments, beginning.latents, beginning.first_step)
 
     @property
     def _first_size(self) -> tuple[int, int]:
         """Width and height of the first stage."""
-        return self._plan[0].width, self._plan[0].height
+        return self.plan[0].width, self.plan[0].height
 
     def _guided(self) -> tuple[float, float]:
         """Guidance scale and sound strength: how far to go from what is said of the photo."""

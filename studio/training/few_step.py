@@ -60,7 +60,9 @@ class FewStepTask(Task):
                 f"The few-step model learns from models with v-prediction; {teacher.source.name} has "
                 f"{teacher.scheduler_config.get('prediction_type', 'epsilon')!r}. Give another one with --init."
             )
-        teacher.defaults = teacher.defaults.replace(begin_size=None, picture_size=None)  # all in one stage
+        # It learns to draw wholes, at the native size. Where the teacher draws larger pictures in stages, so will it.
+        self.begin_size = None if teacher.defaults.begin_size is None else teacher.defaults.native_size
+        teacher.defaults = teacher.defaults.replace(begin_size=None, picture_size=None)
         self.teacher, self.vocabulary, self.device = teacher, vocabulary, device
         self.student = copy.deepcopy(teacher.unet).float().requires_grad_(True)
         if device == "cpu":  # faster on maps this small, as for the image model
@@ -189,5 +191,5 @@ class FewStepTask(Task):
             index[part] = [None, None]
         (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         own = {"num_inference_steps": STEPS, "guidance_scale": 1.0, "edit_guidance_scale": None}
-        defaults = self.teacher.defaults.model_dump() | own
+        defaults = self.teacher.defaults.model_dump() | own | {"begin_size": self.begin_size}
         (folder / "hearsight.json").write_text(json.dumps(defaults, indent=1) + "\n", encoding="utf-8")

@@ -240,7 +240,10 @@ class ImageTask(Task):
     def samples(self, path: Path) -> None:
         backbone = self.backbone()
         prompts = [f"a photo of {'an' if noun[0] in 'aeiou' else 'a'} {noun}" for noun in SHEET]
-        painted = [paint_text(backbone, prompt, seed, num_inference_steps=12) for seed, prompt in enumerate(prompts)]
+        painted = (
+            paint_text(backbone, prompt, seed, size=self.sizes[-1], num_inference_steps=12)
+            for seed, prompt in enumerate(prompts)
+        )
         pictures = [np.asarray(picture) for picture in painted]
         save_grid(pictures, path.with_suffix(".jpg"), columns=6)
 
@@ -272,13 +275,13 @@ def latent_to_rgb(vae: AutoencoderKL, photos: Photos) -> tuple[list[list[float]]
 def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
     """The settings for a model trained at these sizes, in px, the smallest first.
 
-    With several, pictures begin at the smallest and end at the largest. Photos are edited at the largest up to 128 px,
-    where the U-Net has the 16 x 16 places that a layout needs.
+    Pictures begin at the smallest and end at the largest, at least twice as large: detail is much alike at both.
+    Photos are edited at the largest up to 128 px, where the U-Net has the 16 x 16 places that a layout needs.
     """
-    in_stages = {"begin_size": sizes[0], "picture_size": sizes[-1]} if len(sizes) > 1 else {}
     return {
         "native_size": max((size for size in sizes if size <= 128), default=sizes[0]),
-        **in_stages,
+        "begin_size": sizes[0],
+        "picture_size": max(sizes[-1], 2 * sizes[0]),
         "num_inference_steps": 20,
         "guidance_scale": 7.0,
         "edit_guidance_scale": 4.5,

@@ -14,7 +14,7 @@ from PIL import Image
 from studio.backbones import load_backbone
 from studio.backbones.base import Backbone
 from studio.device import pick_device
-from studio.diffusion.coarse_to_fine import Stage, paint, stages
+from studio.diffusion.coarse_to_fine import Stage, paint, stages, work
 from studio.diffusion.loop import Moment, denoise, initial_noise
 from studio.diffusion.prompt import embed
 from studio.engine import Engine
@@ -57,6 +57,13 @@ def _picture(backbone: Backbone, moment: Moment, size: int) -> np.ndarray:
 )
 def test_stages(staged: Backbone, size: tuple[int, int], steps: int, plan: list[Stage]) -> None:
     assert stages(staged, *size, steps) == plan
+
+
+def test_work_is_counted_in_steps_of_the_last_stage() -> None:
+    plan = [Stage(64, 64, 20), Stage(128, 128, 10, 6)]
+    assert [work(plan, steps) for steps in (0, 10, 20, 23, 25)] == [0, 2.5, 5, 8, 10]
+    assert work(plan) == 10
+    assert work(plan[:1]) == 20
 
 
 def test_a_model_that_does_not_say_where_to_begin_draws_in_one_stage(tiny_backbone: Backbone) -> None:
@@ -109,10 +116,10 @@ def test_each_stage_goes_on_from_the_one_before(sampler: str) -> None:
     """With the embedded model, as an untrained one keeps nothing, and with samplers that each add noise in their way:
     what comes out is nearer to what the first stage drew than another seed's is."""
     pocket = load_backbone(f"pocket{sampler}", pick_device("cpu"))
-    moments = _moments(pocket, size=128, steps=10)
-    assert [moment.latents.shape[-1] * 8 for moment in moments] == [64] * 10 + [128] * 3
-    first, last = (_picture(pocket, moments[place], 32) for place in (9, -1))
-    other = _picture(pocket, _moments(pocket, size=128, steps=10, seed=1)[-1], 32)
+    moments = _moments(pocket, size=256, steps=6)
+    assert [moment.latents.shape[-1] * 8 for moment in moments] == [128] * 6 + [256] * 2
+    first, last = (_picture(pocket, moments[place], 32) for place in (5, -1))
+    other = _picture(pocket, _moments(pocket, size=256, steps=6, seed=1)[-1], 32)
     assert np.abs(first - last).mean() < 0.6 * np.abs(other - last).mean()
 
 

@@ -40,8 +40,9 @@ def found() -> dict[tuple[float, float], list[Places]]:
             tracks = match_loudness([Track.of(file, pan=pan) for file, pan in zip(files, pans, strict=True)])
             for shift in (0, 100):
                 # In the first stage: there it is decided what is where.
-                size = {"width": 128, "height": 128}
-                recipe = Recipe(tracks=tracks, seed=seed + shift, preview_every=0, num_inference_steps=12, **size)
+                recipe = Recipe(
+                    tracks=tracks, seed=seed + shift, preview_every=0, num_inference_steps=12, width=128, height=128
+                )
                 places.append(look(classifier, engine.run(recipe).images[0], (SHOWN[left], SHOWN[right])))
     return found
 

@@ -23,6 +23,7 @@ from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
 from studio.training.adapter import AdapterTask, new_adapter
 from studio.training.drawn import favour_of
+from studio.training.few_step import FewStepTask
 from studio.training.image import ImageTask
 from studio.training.latents import chosen
 from studio.training.recipes import TRAINING, Work, run_training
@@ -80,7 +81,12 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
     work = Work(tiny_data, tmp_path, sizes=(128,), init=small)
     run_training("pocket-image", work, steps=1, batch_size=2)
     defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
-    assert (defaults["native_size"], "begin_size" in defaults) == (128, False)
+    assert [defaults[name] for name in ("begin_size", "native_size", "picture_size")] == [128, 128, 256]
+    task = TRAINING["pocket-fast"].build(work)
+    assert isinstance(task, FewStepTask)
+    task.export(tmp_path / "fast")
+    fast = json.loads((tmp_path / "fast" / "hearsight.json").read_text())
+    assert [fast[name] for name in ("begin_size", "native_size", "picture_size")] == [128, 128, None]
     assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
 
 
