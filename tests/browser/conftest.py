@@ -31,7 +31,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE = 60_000  # ms; the machine may be busy with other things
+PATIENCE = 120_000  # ms; the machine may be busy with other things
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ def test_stop_and_start_again(open_page: Open, shoot: Shoot) -> None:
     number(page, "count", 4)
     page.locator("#prompt textarea, #prompt input").click()
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 100 · about .+ left"))
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 125 · about .+ left"))
     shown = page.locator("#picture img").get_attribute("src")
     expect(page.locator("#picture img")).not_to_have_attribute("src", shown or "")  # a preview follows the other
     expect(page.locator("#make")).to_be_disabled()
