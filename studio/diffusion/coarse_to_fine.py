@@ -3,8 +3,7 @@
 A small model knows what a whole thing looks like at the size at which it saw most of its photos; asked for a larger
 picture in one go it repeats what it knows. So the first stage draws the whole from noise, and each following one
 takes that picture twice as large, adds noise up to where details are lost but the whole is not, and denoises it from
-there (SDEdit, Meng et al., ICLR 2022, between the sizes of a cascade, Ho et al., JMLR 2022). It is cheaper, too: only
-a few steps are taken at a large size.
+there (SDEdit, Meng et al., ICLR 2022, between the sizes of a cascade, Ho et al., JMLR 2022).
 
 Models say where they begin in their hearsight.json; those that do not are drawn in one stage, by the plain loop.
 """
