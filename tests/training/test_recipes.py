@@ -82,7 +82,7 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
     run_training("pocket-image", work, steps=1, batch_size=2)
     defaults = json.loads((tmp_path / "pocket-image-128" / "export" / "hearsight.json").read_text())
     assert [defaults[name] for name in ("begin_size", "native_size", "picture_size")] == [128, 128, 256]
-    task = TRAINING["pocket-fast"].build(work)
+    task = TRAINING["pocket-fast"].build(Work(tiny_data, tmp_path))
     assert isinstance(task, FewStepTask)
     task.export(tmp_path / "fast")
     fast = json.loads((tmp_path / "fast" / "hearsight.json").read_text())
