@@ -177,22 +177,24 @@ class ImageTask(Task):
         self.scheduler = new_scheduler()
         self.favoured = [vocabulary.pictures.index(name) for name in favoured]
         smallest = latents[0].values.shape[-1]
-        self.sets = [
-            SizeSet(one, edge * 8, self._weights(one, edge * 8), (smallest / edge) ** 2)
-            for one, edge in ((one, one.values.shape[-1]) for one in latents)
-        ]
+        self.sets = []
+        for one in latents:
+            edge = one.values.shape[-1]
+            details = edge > smallest
+            self.sets.append(SizeSet(one, edge * 8, self._weights(one, edge * 8, details), (smallest / edge) ** 2))
         self.sizes = [one.size for one in self.sets]  # px
         self.attributes: list[Attributes] = [measure(photos[index]) for index in range(len(photos))]
 
-    def _weights(self, latents: Latents, size: int) -> Tensor:
+    def _weights(self, latents: Latents, size: int, details: bool) -> Tensor:
         """Per-class share ~ count^0.2, so that 35 photos of the night sky are not drawn as often as 1,009 of the sea;
-        fewer of the photos that are smaller than `size`; styled copies are 10 % of all draws.
+        styled copies are 10 % of all draws. For details also fewer of the photos that are smaller than `size` px.
         """
         labels = self.photos.labels[latents.photos]
         counts = np.bincount(labels, minlength=len(self.vocabulary.pictures))
         plain = np.array([style == "photo" for style in latents.styles])
         weight = np.where(plain, 1.0, 0.0) * counts[labels] ** -0.8
-        weight *= np.minimum(1.0, self.photos.sides[latents.photos] / size) ** 2
+        if details:
+            weight *= np.minimum(1.0, self.photos.sides[latents.photos] / size) ** 2
         more = np.isin(labels, self.favoured)
         if more.any():
             weight = np.where(more, weight / weight[more].sum(), weight / weight[~more].sum())
@@ -281,7 +283,7 @@ def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
     return {
         "native_size": max((size for size in sizes if size <= 128), default=sizes[0]),
         "begin_size": sizes[0],
-        "picture_size": max(sizes[-1], 2 * sizes[0]),
+        "picture_size": min(1024, max(sizes[-1], 2 * sizes[0])),
         "num_inference_steps": 20,
         "guidance_scale": 7.0,
         "edit_guidance_scale": 4.5,

@@ -66,18 +66,17 @@ class Latents:
         return len(self.photos)
 
 
-def chosen(photos: Photos, size: int) -> list[tuple[int, str]]:
-    """Which photos are used at `size` px, and in which style.
+def chosen(photos: Photos, size: int, details: bool = False) -> list[tuple[int, str]]:
+    """Which photos are used at `size` px, and in which style: all, and up to 60 of each class in another than "photo".
 
-    Those that are at least half as large, the largest first. What is seen at a large size teaches detail, not things,
-    so few do: 200 of each class at 128 px, a quarter of that with each doubling. Besides, up to 60 of each class, at
-    most a fifth, in a style other than "photo".
+    details: the size is to teach detail and not things, so few photos do, the largest first: 200 of each class at
+        128 px, a quarter of that with each doubling, at least half as large as `size`; a fifth as many in a style.
     """
-    most = round(200 * (128 / size) ** 2)
+    most = round(200 * (128 / size) ** 2) if details else len(photos.sides)
     plain: list[int] = []
     styled: list[tuple[int, str]] = []
     for label in np.unique(photos.labels):
-        fit = np.flatnonzero((photos.labels == label) & (2 * photos.sides >= size))
+        fit = np.flatnonzero((photos.labels == label) & (2 * photos.sides >= (size if details else 0)))
         members = fit[np.argsort(-photos.sides[fit], kind="stable")][:most]
         plain += [int(index) for index in members]
         few = members[: min(60, most // 5)]
@@ -86,15 +85,14 @@ def chosen(photos: Photos, size: int) -> list[tuple[int, str]]:
 
 
 @torch.no_grad()
-def encode_photos(photos: Photos, vae: AutoencoderKL, size: int, cache: Path, device: str = "cpu") -> Latents:
-    """Latents at `size` px of the `chosen` photos.
-
-    `cache` is a folder; one file a model and size.
-    """
+def encode_photos(
+    photos: Photos, vae: AutoencoderKL, size: int, cache: Path, device: str = "cpu", details: bool = False
+) -> Latents:
+    """Latents at `size` px of the `chosen` photos. `cache` is a folder; one file a model, size and choice."""
     digest = hashlib.sha256()
     for value in vae.state_dict().values():
         digest.update(value.cpu().half().numpy().tobytes())  # the same before and after export in float16
-    jobs = chosen(photos, size)
+    jobs = chosen(photos, size, details)
     file = cache / f"latents-{size}-{len(jobs)}-{digest.hexdigest()[:12]}.npy"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)

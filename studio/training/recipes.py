@@ -118,7 +118,9 @@ def pocket_image(work: Work) -> Task:
     photos = _photos(work)
     folder = work.finished("pocket-vae", "pocket") / "vae"
     vae = AutoencoderKL.from_pretrained(folder).float().eval().requires_grad_(False).to(work.device)
-    latents = [encode_photos(photos, vae, size, work.cache, device=work.device) for size in work.sizes]
+    latents = [
+        encode_photos(photos, vae, size, work.cache, work.device, details=size > work.sizes[0]) for size in work.sizes
+    ]
     if work.init:
         tokenizer = CLIPTokenizer.from_pretrained(work.init / "tokenizer")
         text_encoder = CLIPTextModel.from_pretrained(work.init / "text_encoder").float()

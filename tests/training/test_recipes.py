@@ -119,8 +119,11 @@ def test_several_sizes_are_trained_together(runs: Path, tiny_data: Path, tmp_pat
 def test_large_sizes_take_few_photos_and_none_that_is_too_small() -> None:
     sides = np.array([64] * 300 + [160] * 300 + [256] * 300)
     photos: Any = SimpleNamespace(sides=sides, labels=np.array(([0] * 150 + [1] * 150) * 3))
+    everything = chosen(photos, 256)  # of a size that teaches things: all photos, however small
+    assert sorted(index for index, style in everything if style == "photo") == list(range(900))
+    assert len(everything) == 900 + 2 * 60
     for size, most, styled in ((64, 450, 60), (128, 200, 40), (256, 50, 10)):
-        found = chosen(photos, size)
+        found = chosen(photos, size, details=True)
         plain = [index for index, style in found if style == "photo"]
         assert len(plain) == 2 * most and len(set(plain)) == len(plain)
         assert min(sides[plain]) >= size / 2
