@@ -213,6 +213,7 @@ class CreateTab:
             inputs_kwargs=self.sound.inputs,
             outputs=self.sound.heard,
             concurrency_id="ear",
+            trigger_mode="always_last",
             **_QUIET,
         )
 

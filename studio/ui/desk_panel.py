@@ -289,6 +289,7 @@ def _wire(desk: DeskPanel, removes: dict[str, gr.Button]) -> None:
         inputs_kwargs=inputs,
         outputs=[track.heard for track in tracks],
         concurrency_id="ear",
+        trigger_mode="always_last",
         **QUIET,
     )
     desk.ears.listen.click(

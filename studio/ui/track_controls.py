@@ -416,7 +416,9 @@ def _build_voice() -> gr.Checkbox:
 def _wire(track: TrackControls) -> None:
     by_name = {starter.name: starter.path for starter in starters()}
     part = [track.facts, track.start, track.duration]
-    listening: dict[str, Any] = {"outputs": track.heard, "concurrency_id": "ear", **QUIET}
+    # always_last: a sound that comes while the ear still answers about the one before is listened to when it is done;
+    # by default Gradio forgets the second question.
+    listening: dict[str, Any] = {"outputs": track.heard, "concurrency_id": "ear", **QUIET, "trigger_mode": "always_last"}
     track.starters.input(lambda name: show(by_name[name]), track.starters, track.sound, queue=False, **QUIET)
     looking = track.sound.change(track.looked_at, [track.sound, track.facts], track.changing, **QUIET)
     looking.then(track.listened, track.listening, **listening)
@@ -431,7 +433,6 @@ def _wire(track: TrackControls) -> None:
         [track.start.release, track.duration.release, *louder],
         track.listened,
         track.listening,
-        trigger_mode="always_last",
         **listening,
     )
 

@@ -96,6 +96,15 @@ def test_page_holds_every_control_and_no_share_button(service: Service) -> None:
     assert not config.get("analytics_enabled")
 
 
+def test_a_sound_that_comes_while_the_ear_is_busy_is_heard_afterwards(service: Service) -> None:
+    """Gradio forgets what is triggered while the same is still pending, unless it is told to keep the last one."""
+    config = build(service).config
+    heard = {one["id"] for one in config["components"] if str(one["props"].get("elem_id")).startswith("heard")}
+    asking = [one for one in config["dependencies"] if one["outputs"] and set(one["outputs"]) <= heard]
+    assert len(asking) >= 3 * len(heard)  # each track: a new sound, its part by the grips, its faders
+    assert {one["trigger_mode"] for one in asking} == {"always_last"}
+
+
 def test_launch_keeps_everything_here() -> None:
     options = launch_options()
     assert options["share"] is False
