@@ -164,7 +164,7 @@ class Engine:
             edit = Session(backbone, recipe, order.opened, order.word, strength, self._sources, beside, order.along)
         else:
             if order.placed is not None:
-                extensions.append(place(backbone, recipe.prompt, *order.placed))
+                extensions.append(place(backbone, recipe.prompt, *order.placed, parted=bool(recipe.parted)))
             if order.along is not None:
                 extensions.append(Along(order.along))
             if beside is not None:
@@ -283,6 +283,7 @@ class Engine:
             loudness=recipe.loudness if scene is None else None if scene.loudness == 1 else scene.loudness,
             # Written by hand A* is one word for all sounds, and acts everywhere.
             shares=None if by_hand is not None or packed is None else recipe.shares if scene is None else scene.shares,
+            parted=recipe.parted if scene is None else None,
             width=_given(recipe.width, native[0]),
             height=_given(recipe.height, native[1]),
             edit=None if opened is None else opened.edit,
@@ -295,6 +296,8 @@ class Engine:
             adapter_sha256=adapter.digest() if adapter is not None and (adapter.beside or adapter.draws) else None,
         )
         check_size(backbone, _filled(resolved.width), _filled(resolved.height))
+        if scene is not None and _can_part(resolved):
+            resolved = resolved.replace(parted=True)
         # Word and tokens go through their text form here too, so a replay starts from exactly the same numbers.
         word, placed_words = torch.zeros(0, backbone.dims.text_width), None
         if packed is not None:
@@ -413,6 +416,14 @@ def _packed(said: list[Conditioning], weights: list[float], placed: bool) -> tup
         pack_word(word) if len(word) else None,
         pack_word(blend_tokens(tokens, weights)) if tokens else None,
     )
+
+
+def _can_part(recipe: Recipe) -> bool:
+    """Whether several sounds of a resolved recipe stand at one place, each with a word of its own."""
+    if recipe.shares is None or recipe.join == "morph":  # which is one thing that becomes another
+        return False
+    pans = [track.pan for track, share in zip(recipe.tracks, recipe.shares, strict=True) if share > 0]
+    return len(pans) > 1 and Regions(tuple(pans), (1.0,) * len(pans)).everywhere
 
 
 def _words(recipe: Recipe) -> tuple[torch.Tensor, tuple[Regions, list[torch.Tensor]] | None]:

@@ -122,12 +122,14 @@ class Recipe(Strict):
     are kept but not used by the other ways to join.
     shares: of a picture of several sounds, or of one that is placed by its pan; `word` then holds the words of all
     tracks with a share above 0, one after the other. None: one word, which acts everywhere.
+    parted: True = sounds at one place part the picture, each acts where it has most to say. None in a recipe that
+    carries its word: each acts everywhere with its share, as pictures were drawn before.
     concepts: of an adapter whose A* is made of phrases. Beside a `word` they say what it was made of; without one they
     were written by hand and A* is made of them, whatever the ear hears.
     """
 
     left_out: ClassVar[frozenset[str]] = frozenset(
-        {"join", "weights", "sound_strength", "loudness", "shares", "edit", "sound_tokens", "adapter_sha256"}
+        {"join", "weights", "sound_strength", "loudness", "shares", "parted", "edit", "sound_tokens", "adapter_sha256"}
         | {"ear", "top_k", "temperature", "concepts"}
     )
 
@@ -165,6 +167,9 @@ class Recipe(Strict):
     )
     shares: tuple[Share, ...] | None = setting(
         None, "How much of the picture each of several sounds gets, filled by the engine from how loud they are."
+    )
+    parted: bool | None = setting(
+        None, "Whether several sounds at one place part the picture, filled by the engine; a morph's never do."
     )
     width: int | None = setting(
         None, "Width; empty = the model's own.", ge=64, le=1024, multiple_of=8, step=8, unit="px"
@@ -256,7 +261,7 @@ class Recipe(Strict):
     def unheard(self) -> Self:
         """The recipe without what the engine has filled in from its sounds, so that they are heard anew."""
         by_hand = self.concepts if self.word is None else None
-        return self.replace(word=None, sound_tokens=None, loudness=None, shares=None, concepts=by_hand)
+        return self.replace(word=None, sound_tokens=None, loudness=None, shares=None, parted=None, concepts=by_hand)
 
     def public(self) -> Self:
         """The recipe without anything local to this machine: no sound path, and folder names instead of folders."""

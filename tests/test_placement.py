@@ -120,6 +120,47 @@ def test_a_morph_has_no_places(engine: Engine, recipe: Recipe) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("tracks", "join", "parted"),
+    [
+        ([{}, {}], "mix", True),
+        ([{}, {}], "sequence", True),
+        ([{"pan": 0.0}, {"pan": 0.0, "gain": -6.0}, {"mute": True}], "mix", True),
+        ([{}, {}], "morph", None),
+        ([{}, {}], "side-by-side", None),
+        ([{"pan": -0.8}, {"pan": 0.8}], "mix", None),
+        ([{"pan": 0.5}, {"pan": 0.5}], "mix", None),
+        ([{}], "mix", None),
+    ],
+)
+def test_when_sounds_part_the_picture(
+    tracks: list[dict[str, Any]], join: Any, parted: bool | None, engine: Engine, recipe: Recipe, tmp_path: Path
+) -> None:
+    clips = [tone(), noise(), tone(440)][: len(tracks)]
+    made = engine.run(recipe.replace(tracks=tuple(Track(**one) for one in tracks), join=join), clips)
+    assert made.recipe.parted is parted
+    carried = read_recipe(save_png(made.images[0], made.recipes[0], tmp_path / "picture.png"))
+    assert pixels(engine.run(carried.replace(model=recipe.model))) == pixels(made)
+
+
+def test_a_mix_from_before_parting_is_remade_as_it_was(engine: Engine, recipe: Recipe) -> None:
+    """Its recipe does not say that its sounds part the picture: each word acts everywhere, as in a morph."""
+    clips = [tone(), noise()]
+    mixed = engine.run(recipe.replace(tracks=(Track(), Track())), clips)
+    old = mixed.recipe.replace(parted=None)
+    again = engine.run(old)
+    assert again.recipe.parted is None
+    assert pixels(again) == pixels(engine.run(old.replace(join="morph"))) != pixels(mixed)
+    assert engine.run(old.unheard(), clips).recipe.parted is True  # heard anew it is drawn as new ones are
+
+
+def test_pictures_of_a_parted_mix_are_the_same_alone_and_among_others(engine: Engine, recipe: Recipe) -> None:
+    mixed = recipe.replace(tracks=(Track(), Track()))
+    several = engine.run(mixed.replace(count=2), [tone(), noise()])
+    alone = engine.run(mixed.replace(seed=several.seeds[1]), [tone(), noise()])
+    assert several.images[1].tobytes() == alone.images[0].tobytes()
+
+
 def test_places_matter(engine: Engine, recipe: Recipe) -> None:
     clips = [tone(), noise()]
     made = engine.run(recipe, clips)

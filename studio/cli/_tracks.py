@@ -104,7 +104,7 @@ def _with_word(arguments: argparse.Namespace) -> Recipe:
     if saved.word is None:
         raise InputError(f"The file {arguments.word!r} carries no word: make one with hearsight refine.")
     recipe = recipe_from(arguments, saved.tracks)
-    kept = {name: getattr(saved, name) for name in ("word", "shares", "model_sha256", "versions")}
+    kept = {name: getattr(saved, name) for name in ("word", "shares", "parted", "model_sha256", "versions")}
     for name in ("model", "adapter"):
         kept[name] = getattr(arguments, name) or getattr(saved, name)
     return recipe.replace(**kept)

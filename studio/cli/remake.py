@@ -55,7 +55,7 @@ class Remake(Command):
             recipe = recipe.replace(model=arguments.model)
         if arguments.concepts is not None:
             adapter = arguments.adapter or ("concepts" if recipe.concepts is None else recipe.adapter)
-            none = {"word": None, "sound_tokens": None, "shares": None, "adapter_sha256": None}
+            none = {"word": None, "sound_tokens": None, "shares": None, "parted": None, "adapter_sha256": None}
             recipe = recipe.replace(**none, concepts=arguments.concepts, adapter=adapter)
         elif arguments.adapter is not None:
             recipe = recipe.replace(adapter=arguments.adapter)

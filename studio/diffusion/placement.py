@@ -5,6 +5,9 @@ and the outputs are blended by the regions. That is how Bar-Tal et al. ("MultiDi
 predictions, moved into the layer where words meet places: one U-Net evaluation a step whatever the number of sounds,
 and self-attention and convolutions, which see the whole picture, keep it one scene.
 
+Sounds that all stand at the same place part the picture by themselves (see `parting`), or, as pictures were drawn
+before that and as morphs are, act everywhere, each with its share.
+
 Letters: R rows of the batch, the prompt's is the last; n regions; h x w latent size; N tokens of a layer;
 L text positions; E context width; D width of a layer.
 """
@@ -19,8 +22,9 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from studio.backbones.base import Backbone
+from studio.backbones.base import Backbone, TextStates
 from studio.diffusion.loop import Extension, Moment
+from studio.diffusion.parting import SETTLED, Parting
 from studio.diffusion.prompt import embed
 from studio.diffusion.regions import Regions
 from studio.errors import HearsightError
@@ -30,14 +34,20 @@ class Placement(Extension):
     """Puts each region's prompt in its place.
 
     states: float32 [n, L, E], the text states of each region's prompt, in the order of `regions.columns`.
+    without: float32 [1, L, E], those of the prompt without A*, for sounds at one place that part the picture; it costs
+    n + 1 rows more in the first steps. None = by the pans alone.
     Only the prompt's own row is changed; the negative prompt's and that of the words alone stay as they are. Where all
     regions have the same states the picture is the ordinary one, up to rounding.
     """
 
-    def __init__(self, regions: Regions, states: Tensor) -> None:
+    def __init__(self, regions: Regions, states: Tensor, without: Tensor | None = None) -> None:
         if len(states) != len(regions.pans) + regions.rest:
             raise ValueError(f"{len(states)} states for {len(regions.pans) + regions.rest} regions")
-        self._regions, self._states = regions, states
+        if without is not None and (not regions.everywhere or len(states) < 2):
+            raise ValueError("only several sounds at one place part the picture")
+        self._regions, self._states, self._without = regions, states, without
+        self._parting = Parting(regions.shares)
+        self._plain = False  # whether the layers are left alone
         self._masks: dict[tuple[int, int], Tensor] = {}  # by height and width of a layer's grid
 
     @contextmanager
@@ -56,13 +66,33 @@ class Placement(Extension):
                 hooks.callback(layer.register_forward_hook(self._together(size, len(moment.states))).remove)
             yield
 
+    def before_predict(self, moment: Moment) -> None:
+        """In the first steps: what does each word alone change, and where?"""
+        if self._without is None or not cross_attentions(moment):
+            return
+        if moment.index == 1:
+            self._parting.begin()
+        if moment.index > max(1, round(SETTLED * moment.total)):
+            return
+        tokens = torch.cat([self._without, self._states]).to(moment.states.tokens)
+        last = moment.states[-1:]
+        states = TextStates.cat([last] * len(tokens)).replace(tokens=tokens)
+        scaled = moment.scheduler.scale_model_input(moment.latents, moment.timestep)
+        self._plain = True
+        try:
+            found = moment.backbone.predict(scaled.expand(len(tokens), -1, -1, -1), moment.timestep, states)
+        finally:
+            self._plain = False
+        self._parting.look(found[:1], found[1:])
+        self._masks.clear()
+
     def _apart(self, _layer: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The prompt's row once for each region, each with its states: [R, N, D] -> [R - 1 + n, N, D].
 
         A layer that attends to anything but the prompt, such as an adapter's own, is left alone.
         """
         states = named.get("encoder_hidden_states")
-        if states is None or states.shape[1:] != self._states.shape[1:]:
+        if self._plain or states is None or states.shape[1:] != self._states.shape[1:]:
             return inputs, named
         named = dict(named)
         hidden = inputs[0] if inputs else named["hidden_states"]
@@ -78,7 +108,7 @@ class Placement(Extension):
         count = len(self._states)
 
         def blend(_layer: Any, _inputs: Any, output: Tensor) -> Tensor:
-            if len(output) == rows:
+            if self._plain or len(output) == rows:
                 return output
             masks = self._mask(*layer_grid(size, output.shape[1])).to(output)
             return torch.cat([output[:-count], (masks[..., None] * output[-count:]).sum(0, keepdim=True)])
@@ -87,19 +117,29 @@ class Placement(Extension):
 
     def _mask(self, height: int, width: int) -> Tensor:
         """float32 [n, N]: the regions on a layer's grid, row by row."""
-        if (height, width) not in self._masks:
+        if (height, width) not in self._masks and self._without is not None:
+            self._masks[height, width] = self._parting.masks(height, width)
+        elif (height, width) not in self._masks:
             columns = self._regions.columns(width)
             self._masks[height, width] = columns[:, None].expand(-1, height, -1).flatten(1)
         return self._masks[height, width]
 
 
-def place(backbone: Backbone, prompt: str, regions: Regions, words: Sequence[Tensor]) -> Placement:
+def place(
+    backbone: Backbone, prompt: str, regions: Regions, words: Sequence[Tensor], parted: bool = False
+) -> Placement:
     """The placement of several sounds' words, float32 [m, D] each, in one prompt with A*.
 
+    parted: whether sounds at one place part the picture.
     Where only the prompt's other words act, A* is left out of it. Raises InputError as `embed` does.
     """
-    spoken = [*words, words[0][:0]] if regions.rest else list(words)
-    return Placement(regions, torch.cat([embed(backbone, [prompt], word).tokens for word in spoken]))
+
+    def spoken(word: Tensor) -> Tensor:
+        return embed(backbone, [prompt], word).tokens
+
+    none = words[0][:0]
+    every = [*words, none] if regions.rest else words
+    return Placement(regions, torch.cat([spoken(word) for word in every]), spoken(none) if parted else None)
 
 
 def cross_attentions(moment: Moment) -> list[Attention]:

@@ -418,7 +418,8 @@ def _wire(track: TrackControls) -> None:
     part = [track.facts, track.start, track.duration]
     # always_last: a sound that comes while the ear still answers about the one before is listened to when it is done;
     # by default Gradio forgets the second question.
-    listening: dict[str, Any] = {"outputs": track.heard, "concurrency_id": "ear", **QUIET, "trigger_mode": "always_last"}
+    listening: dict[str, Any] = {"concurrency_id": "ear", "trigger_mode": "always_last", **QUIET}
+    listening |= {"outputs": track.heard}
     track.starters.input(lambda name: show(by_name[name]), track.starters, track.sound, queue=False, **QUIET)
     looking = track.sound.change(track.looked_at, [track.sound, track.facts], track.changing, **QUIET)
     looking.then(track.listened, track.listening, **listening)

@@ -124,10 +124,53 @@ def test_the_rest_is_the_prompt_without_its_sound(backbone: Backbone) -> None:
         place(backbone, "a photo of A*", APART, [torch.zeros(1, 8)] * 2)
 
 
+TOGETHER = Regions((0.0, 0.0), (0.5, 0.5))
+
+
+def parted(backbone: Backbone) -> Placement:
+    return place(backbone, "a photo of A*", TOGETHER, words(2), parted=True)
+
+
+def test_sounds_at_one_place_part_the_picture(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    predict = backbone.predict
+
+    def counted(batch: Tensor, *rest: Any) -> Tensor:
+        rows.append(len(batch))
+        return predict(batch, *rest)
+
+    monkeypatch.setattr(backbone, "predict", counted)
+    blended = latents(backbone, place(backbone, "a photo of A*", TOGETHER, words(2)), num_inference_steps=5)
+    assert rows == [2] * 5
+    rows.clear()
+    placement = parted(backbone)
+    found = latents(backbone, placement, num_inference_steps=5)
+    assert rows == [3, 2, 3, 2, 2, 2, 2]  # without a word and with each, in the first two of five steps
+    assert not torch.allclose(found, blended, atol=1e-3)
+    masks = placement._mask(8, 8)
+    assert masks.mean(1).tolist() == pytest.approx([0.5, 0.5], abs=0.01) and float(masks.std()) > 0.1
+    torch.testing.assert_close(latents(backbone, placement, num_inference_steps=5), found)  # the next picture
+
+
+def test_a_later_stage_keeps_the_parts(backbone: Backbone) -> None:
+    placement = parted(backbone)
+    latents(backbone, placement, num_inference_steps=4)
+    before = placement._mask(16, 16)
+    latents(backbone, placement, num_inference_steps=4, first_step=3, size=(128, 128))
+    torch.testing.assert_close(placement._mask(16, 16), before)
+
+
+def test_only_several_sounds_at_one_place_part(backbone: Backbone) -> None:
+    for regions in (APART, Regions((0.0,), (1.0,))):
+        with pytest.raises(ValueError, match="several sounds at one place"):
+            place(backbone, "a photo of A*", regions, words(len(regions.pans)), parted=True)
+
+
 def test_the_model_is_as_it_was(backbone: Backbone) -> None:
     before, plain = hooks(backbone), latents(backbone)
     placement = Placement(APART, states(backbone))
     latents(backbone, placement)
+    latents(backbone, parted(backbone))
     assert hooks(backbone) == before
     stopped = loop(backbone, placement)
     next(stopped)
