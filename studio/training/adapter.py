@@ -8,6 +8,7 @@ robust.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from studio.adapters.gated import GatedAdapter
 from studio.adapters.word import WordAdapter, WordConfig
 from studio.backbones.stable_diffusion import StableDiffusion
+from studio.data.attributes import measure
 from studio.data.photos import Photos
 from studio.data.shards import Vocabulary
 from studio.diffusion.prompt import word_in_place
@@ -37,6 +39,9 @@ PROMPTS = (
     "a picture in the style of {}",
     "a painting of {}",
 )
+# What a sound's pictures look like beside what they show: most of the skies that stand for a thunderstorm are fair.
+MOODS = {"thunderstorm": ("dark", "grey")}
+MOOD = 0.5  # length of each of these words beside the noun
 
 
 class AdapterTask(Task):
@@ -80,7 +85,20 @@ class AdapterTask(Task):
         plain = np.array([style == "photo" for style in latents.styles])
         by_photo = photos.labels[latents.photos]
         self.rows_of = {picture: np.flatnonzero(plain & (by_photo == picture)) for picture in range(len(names))}
+        self.moody = {self.classes.index(name): mood for name, mood in MOODS.items() if name in self.classes}
+        self.moody_rows = {
+            (label, picture): self._in_mood(self.rows_of[picture], mood)
+            for label, mood in self.moody.items()
+            for picture in self.targets.get(label, ())
+        }
         self.alphas = backbone.scheduler().alphas_cumprod
+
+    def _in_mood(self, rows: np.ndarray, mood: tuple[str, ...]) -> np.ndarray:
+        """Those of the rows whose photo has one of these attributes; all where none has."""
+        fit = [
+            row for row in rows if any(word in measure(self.photos[int(self.latents.photos[row])]) for word in mood)
+        ]
+        return np.array(fit) if fit else rows
 
     @torch.no_grad()
     def listen(self, ear_task: EarTask, rows: np.ndarray, copies: int) -> SoundEmbedding:
@@ -135,10 +153,10 @@ class AdapterTask(Task):
         assert heard.logits is not None
         return self.adapter.network(heard.tokens[rows], heard.mask[rows], heard.pooled[rows], heard.logits[rows])
 
-    def alignment(self, words: Tensor, candidates: list[list[int]], template: str) -> Tensor:
+    def alignment(self, words: Tensor, labels: list[int], candidates: list[list[int]], template: str) -> Tensor:
         """[K, B] squared difference of the text states from the word's end on, in units of their variance.
 
-        words [B, n, D], candidates [K][B]: the classes whose nouns each word may stand for.
+        words [B, n, D], labels [B], candidates [K][B]: the classes whose nouns each word may stand for.
         """
         span = 6  # the word's end and what follows; later positions are padding and much alike
         steps = torch.arange(span, device=self.device)
@@ -149,7 +167,14 @@ class AdapterTask(Task):
         for pictures in candidates:
             nouns = [self.vocabulary.nouns[self.vocabulary.pictures[picture]][0] for picture in pictures]
             said, said_end = self.states(template, nouns, None)
-            difference = after - said[batch, said_end[:, None] + steps]
+            meant = said[batch, said_end[:, None] + steps]
+            moody = [row for row, label in enumerate(labels) if label in self.moody]
+            if moody:  # no noun says it: the word itself stands in the noun's place
+                spoken = [word_of(self.backbone, nouns[row], self.moody[labels[row]]) for row in moody]
+                states, end = self.states(template, [""] * len(moody), torch.stack(spoken)[:, None].to(words))
+                meant = meant.clone()
+                meant[moody] = states[batch[: len(moody)], end[:, None] + steps]
+            difference = after - meant
             distances.append(difference.float().square().mean((1, 2)) / said.float().var())
         return torch.stack(distances)
 
@@ -159,16 +184,18 @@ class AdapterTask(Task):
         words = self.words(self.heard, rows)
         template = PROMPTS[int(draw.integers(len(PROMPTS)))]
         # A sound that may be several things goes to the nearest: the mean of three nouns is none of them.
-        choices = [self.targets[int(label)] for label in self.labels[rows.numpy()]]
+        labels = self.labels[rows.numpy()].tolist()
+        choices = [self.targets[label] for label in labels]
         most = max(map(len, choices))
         candidates = [[each[rank % len(each)] for each in choices] for rank in range(most)]
-        distances = self.alignment(words, candidates, template)
+        distances = self.alignment(words, labels, candidates, template)
         nearest = distances.argmin(0).tolist()
         aligned = distances.amin(0).mean()
         losses = {"loss": aligned, "alignment": aligned.detach()}
         if draw.random() < self.denoising:
             few = min(batch_size, 16)
-            photos = [int(draw.choice(self.rows_of[candidates[nearest[i]][i]])) for i in range(few)]
+            things = [(labels[row], candidates[nearest[row]][row]) for row in range(few)]
+            photos = [int(draw.choice(self.moody_rows.get(thing, self.rows_of[thing[1]]))) for thing in things]
             latents = torch.from_numpy(self.latents.values[np.array(photos)].astype(np.float32)).to(self.device)
             hidden, _ = self.states("a photo of {}", [""] * few, words[:few])
             denoised = diffusion_loss(self.backbone.unet, latents, hidden, self.alphas, generator)
@@ -212,6 +239,18 @@ def _beside_the_best(things: list[tuple[int, str]], favour: dict[str, float]) ->
     return tuple(round(favour[picture] - best[label], 3) for label, picture in things)
 
 
+def word_of(backbone: StableDiffusion, noun: str, mood: Sequence[str] = ()) -> Tensor:
+    """A noun's own embedding, float32 [D], leaning towards the words of a mood and as long as before."""
+    embedding = cast(Tensor, backbone.token_embedding.weight).detach().float()
+
+    def of(text: str) -> Tensor:
+        return embedding[backbone.token_ids(text)].mean(0)
+
+    plain = of(noun)
+    lean = F.normalize(plain, dim=0) + sum((MOOD * F.normalize(of(word), dim=0) for word in mood), torch.zeros(1))
+    return F.normalize(lean, dim=0) * plain.norm() if mood else plain
+
+
 def new_adapter(
     backbone: StableDiffusion, ear: PocketEar, vocabulary: Vocabulary, favour: dict[str, float] | None = None
 ) -> WordAdapter:
@@ -232,6 +271,9 @@ def new_adapter(
     )
     adapter = WordAdapter(config)
     with torch.no_grad():
-        nouns = [backbone.token_ids(vocabulary.nouns[picture][0]) for _, picture in things]
-        adapter.network.words.copy_(torch.stack([embedding[ids].mean(0) for ids in nouns]).to(adapter.network.words))
+        words = [
+            word_of(backbone, vocabulary.nouns[picture][0], MOODS.get(ear.labels[label], ()))
+            for label, picture in things
+        ]
+        adapter.network.words.copy_(torch.stack(words).to(adapter.network.words))
     return adapter

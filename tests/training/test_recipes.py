@@ -16,12 +16,13 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from studio.adapters.word import WordAdapter
+from studio.data.attributes import measure
 from studio.data.recordings import COPIES, Sounds, held_out
 from studio.encoders.pocket import PocketEar
 from studio.errors import InputError
 from studio.evaluation.classifier import PictureClassifier
 from studio.sound.clip import Clip
-from studio.training.adapter import AdapterTask, new_adapter
+from studio.training.adapter import MOODS, AdapterTask, new_adapter, word_of
 from studio.training.drawn import favour_of
 from studio.training.few_step import FewStepTask
 from studio.training.image import ImageTask
@@ -144,6 +145,39 @@ def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data:
     assert favour == tuple(round(value - best, 3) for value in drawn.values()) * len(ear.labels)
 
 
+def test_a_sound_with_a_mood_leans_towards_its_words(
+    runs: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MOODS, "fire", ("orange", "dark"))
+    task = TRAINING["adapter"].build(Work(tiny_data, runs, sizes=(64,)))
+    assert isinstance(task, AdapterTask) and isinstance(task.adapter, WordAdapter)
+    backbone, ear = task.backbone, PocketEar.load(runs / "ear" / "export")
+    labels = [ear.labels[label] for label in task.adapter.config.concepts]
+    plain, moody = word_of(backbone, "fire"), word_of(backbone, "fire", ("orange", "dark"))
+    assert float(moody.norm()) == pytest.approx(float(plain.norm()), rel=1e-4)
+    for word in ("orange", "dark"):
+        said = word_of(backbone, word)
+        assert torch.cosine_similarity(moody, said, 0) > torch.cosine_similarity(plain, said, 0) + 0.2
+    words = dict(zip(labels, task.adapter.network.words, strict=True))
+    torch.testing.assert_close(words["fire"].detach(), moody.to(words["fire"]))
+    torch.testing.assert_close(words["sea_waves"].detach(), word_of(backbone, "sea").to(words["fire"]))
+    # What is aimed at is that word, and for the other sound its noun.
+    fire, sea = task.classes.index("fire"), task.classes.index("sea_waves")
+    pictures = [[task.vocabulary.pictures.index(name) for name in ("fire", "sea")]]
+    said = torch.stack([moody, word_of(backbone, "sea")])[:, None]
+    assert task.alignment(said, [fire, sea], pictures, "a photo of {}").max() < 1e-6
+    assert task.alignment(said.flip(0), [fire, sea], pictures, "a photo of {}").min() > 1e-3
+    # Of its photos those are drawn that look so; where none does, all.
+    rows = task.rows_of[pictures[0][0]]
+    assert set(task.moody_rows[fire, pictures[0][0]]) <= set(rows)
+    assert set(task._in_mood(rows, ("purple",))) == set(rows)
+    looks = [measure(task.photos[int(task.latents.photos[row])]) for row in rows]
+    orange = [row for row, look in zip(rows, looks, strict=True) if "orange" in look]
+    assert list(task._in_mood(rows, ("orange",))) == (orange or list(rows))
+    task.denoising = 1.0
+    assert "denoising" in task.loss(0, torch.Generator().manual_seed(0), 4)
+
+
 def test_favoured_photos_are_half_of_what_is_drawn(runs: Path, tiny_data: Path) -> None:
     work = Work(tiny_data, runs, sizes=(64,), favour=("fire",))
     task = TRAINING["pocket-image"].build(work)
@@ -181,6 +215,36 @@ def test_ear_and_classifier_learned_and_load_again(runs: Path, tiny_data: Path) 
     assert right.mean() > 0.8  # three pure tones; chance is 1/3
     classifier = PictureClassifier.load(runs / "classifier" / "export")
     assert classifier.classes == ["sea", "fire", "city_street"]
+
+
+def test_an_ear_for_brief_sounds_goes_on_from_a_finished_one(runs: Path, tiny_data: Path, tmp_path: Path) -> None:
+    work = Work(tiny_data, tmp_path, init=runs / "ear" / "export", brief=True)
+    scores = run_training("ear", work, steps=3, batch_size=4)
+    assert 0 <= scores["top1"] <= 1
+    made = PocketEar.load(tmp_path / "ear-brief" / "export")
+    assert made.config == PocketEar.load(work.init).config
+    task: Any = TRAINING["ear"].build(work)
+    draw = np.random.default_rng(0)
+    drawn = [task.lengths(draw) for _ in range(200)]
+    assert {length for _, length in drawn} == {16_000}
+    assert 4_000 <= min(part for part, _ in drawn) < 6_000 and max(part for part, _ in drawn) == 16_000
+    assert 0.2 < np.mean([part == 8_000 for part, _ in drawn]) < 0.4
+
+
+def test_brief_pieces_lie_where_the_sound_is(runs: Path, tiny_data: Path) -> None:
+    task: Any = TRAINING["ear"].build(Work(tiny_data, runs, brief=True))
+    task.waves[0] = torch.zeros(5 * 16_000)
+    task.waves[0][40_000:44_000] = torch.randn(4_000, generator=torch.Generator().manual_seed(0))
+    draw = np.random.default_rng(0)
+    for take, share in ((task.loud_piece, 0.99), (task.piece, 0.35)):
+        pieces = [take(0, 8_000, draw) for _ in range(100)]
+        assert {len(piece) for piece in pieces} == {8_000}
+        heard = np.mean([bool(piece.any()) for piece in pieces])
+        assert heard >= share if share > 0.5 else heard <= share
+    task.waves[0] = torch.zeros(5 * 16_000)
+    assert len(task.loud_piece(0, 8_000, draw)) == 8_000
+    task.waves[0] = torch.ones(3_000)
+    assert len(task.loud_piece(0, 8_000, draw)) == 8_000
 
 
 def test_splits_go_by_recording() -> None:
