@@ -79,6 +79,9 @@ class Train(Command):
             metavar="NAME",
             help="photos that make up half of what pocket-image sees",
         )
+        parser.add_argument(
+            "--brief", action="store_true", help="the ear: learn from pieces of up to a second, to join in a vote"
+        )
         parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
         parser.add_argument("--seed", type=int, default=0, help="another seed, another run")
 
@@ -99,6 +102,8 @@ class Train(Command):
             raise InputError(f"--kind is for adapters only, and {arguments.model} is none: leave it out.")
         if arguments.favour and arguments.model != "pocket-image":
             raise InputError(f"--favour is for pocket-image only; {arguments.model} draws evenly: leave it out.")
+        if arguments.brief and arguments.model != "ear":
+            raise InputError(f"--brief is for the ear only, and {arguments.model} does not listen: leave it out.")
         asked = arguments.image_model or arguments.ear or arguments.vectors != 1
         if asked and arguments.model != "adapter":
             raise InputError(
@@ -136,6 +141,7 @@ class Train(Command):
                 tuple(sizes) or (128,),
                 arguments.init,
                 tuple(arguments.favour),
+                arguments.brief,
             )
             folder = work.folder(recipe)
             scores = run_training(recipe, work, **changes)

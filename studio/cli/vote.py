@@ -18,15 +18,19 @@ class Vote(Command):
     details = (
         "Ears trained with other --seed err on other sounds; what they say on average is better. The first one's\n"
         "embedding stays, so word adapters made for it fit. A temperature, fitted on half of the held-out\n"
-        "recordings, makes the ear as sure as it is right."
+        "recordings, makes the ear as sure as it is right. Ears trained with --brief join in where a sound is short."
     )
     examples = """
         hearsight vote runs/ear/export more/ear/export -o voting-ear --data sounds-and-photos
+        hearsight vote runs/ear/export --brief runs/ear-brief/export -o voting-ear --data sounds-and-photos
     """
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("ears", type=Path, nargs="+", metavar="EAR", help="a folder with a finished ear")
+        parser.add_argument(
+            "--brief", type=Path, nargs="+", default=[], metavar="EAR", help="finished ears for brief sounds"
+        )
         parser.add_argument("--data", type=Path, required=True, help="the data folder they were trained on")
         parser.add_argument("-o", "--out", type=Path, required=True, help="the folder of the new ear")
 
@@ -38,7 +42,7 @@ class Vote(Command):
             raise InputError(f"{arguments.out} is there already. Name a new folder.")
         from studio.training.vote import vote
 
-        for name, value in vote(arguments.ears, arguments.data, arguments.out).items():
+        for name, value in vote(arguments.ears, arguments.data, arguments.out, arguments.brief).items():
             print(f"{name}: {value:.4f}")
         print(f"The ear is in {arguments.out}")
         return 0

@@ -25,6 +25,7 @@ from studio.paths import assets_folder
 from studio.sound.clip import Clip
 
 SHORTEST = 1.0  # seconds; shorter sounds are followed by silence up to this length: played twice they are named worse
+BRIEF = 0.8  # seconds; the networks for brief sounds have their say below
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class EarConfig:
     Hz.
 
     voters: further networks of the same sizes, trained apart from the first, that have a say in the names.
+    brief: networks that were trained on pieces of up to a second; they have half of the say in sounds so short.
     temperature: what the logits are divided by so that the ear is as sure as it is right (Guo et al. 2017).
     """
 
@@ -46,6 +48,7 @@ class EarConfig:
     low: float = 40.0
     high: float = 7_500.0
     voters: int = 0
+    brief: int = 0
     temperature: float = 1.0
 
 
@@ -146,7 +149,8 @@ class EarNetwork(nn.Module):
 class PocketEar(nn.Module, Encoder):
     """The embedded ear. Names one of its labels; embeds with `dim` 256, one token for 0.32 s.
 
-    What a sound is called is the mean opinion of its networks; the embedding is the first one's alone.
+    What a sound is called is the mean opinion of its networks, those for brief sounds included where it is one; the
+    embedding is the first one's alone.
     """
 
     def __init__(self, config: EarConfig) -> None:
@@ -156,6 +160,7 @@ class PocketEar(nn.Module, Encoder):
         self.mel = LogMel(config)
         self.network = EarNetwork(config)
         self.voters = nn.ModuleList(EarNetwork(config) for _ in range(config.voters))
+        self.brief = nn.ModuleList(EarNetwork(config) for _ in range(config.brief))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
@@ -188,19 +193,25 @@ class PocketEar(nn.Module, Encoder):
         samples = super().waveform(clip)
         return F.pad(samples, (0, max(0, int(SHORTEST * self.sample_rate) - len(samples))))
 
-    def listen(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-mel [B, mels, frames] -> tokens [B, T, dim], pooled [B, dim], logits [B, labels] of all networks."""
+    def listen(self, mel: Tensor, brief: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-mel [B, mels, frames] -> tokens [B, T, dim], pooled [B, dim], logits [B, labels] of all networks.
+
+        brief: whether the sounds are shorter than `BRIEF`, without what follows them.
+        """
         tokens, pooled, logits = self.network(mel)
-        if self.voters:
-            opinions = [logits, *(voter(mel)[2] for voter in self.voters)]
-            logits = torch.stack([opinion.float().softmax(-1) for opinion in opinions]).mean(0).log()
+        groups = [[logits, *(voter(mel)[2] for voter in self.voters)]]
+        if brief and self.brief:
+            groups.append([network(mel)[2] for network in self.brief])
+        if max(map(len, groups)) > 1 or len(groups) > 1:
+            means = [torch.stack([opinion.float().softmax(-1) for opinion in group]).mean(0) for group in groups]
+            logits = torch.stack(means).mean(0).log()
         return tokens, pooled, logits / self.config.temperature
 
     @torch.no_grad()
     def encode(self, clips: Sequence[Clip]) -> SoundEmbedding:
         device = next(self.network.parameters()).device
         # One at a time: lengths differ, and a clip must give the same embedding alone and in a batch.
-        results = [self.listen(self.mel(self.waveform(clip)[None].to(device))) for clip in clips]
+        results = [self.listen(self.mel(self.waveform(clip)[None].to(device)), clip.seconds < BRIEF) for clip in clips]
         longest = max(tokens.shape[1] for tokens, _, _ in results)
         tokens = torch.stack([F.pad(t[0], (0, 0, 0, longest - t.shape[1])) for t, _, _ in results])
         lengths = torch.tensor([t.shape[1] for t, _, _ in results], device=device)

@@ -17,12 +17,15 @@ from torch import Tensor
 
 from studio.data.recordings import Sounds, held_out
 from studio.encoders.pocket import PocketEar
+from studio.evaluation.conditions import with_length
 from studio.training.loop import Task
 
 LENGTHS = (0.15, 0.2, 0.2, 0.2, 0.25)  # how often pieces of 1, 2, 3, 4 and 5 s are drawn
 IN_A_ROOM = 0.3
 IN_NOISE = 0.3
 IN_SILENCE = 0.2
+AT_ITS_LOUDEST = 0.5  # of brief pieces: whoever records half a second records what sounds
+_ENVELOPE = 400  # samples between two values of a sound's energy
 
 
 class EarTask(Task):
@@ -31,9 +34,18 @@ class EarTask(Task):
     name = "ear"
 
     def __init__(
-        self, sounds: Sounds, ear: PocketEar, device: str = "cpu", never: frozenset[str] = frozenset()
+        self,
+        sounds: Sounds,
+        ear: PocketEar,
+        device: str = "cpu",
+        never: frozenset[str] = frozenset(),
+        brief: bool = False,
     ) -> None:
-        """never: recordings kept out of training beside the test split (the starter sounds)."""
+        """never: recordings kept out of training beside the test split (the starter sounds).
+
+        brief: whether only pieces of a quarter second to a second are learned from.
+        """
+        self.brief = brief
         self.sounds, self.ear, self.device = sounds, ear, device
         self.modules = {"network": ear.network}
         self.waves = [ear.waveform(clip) for clip in sounds.clips]
@@ -55,15 +67,36 @@ class EarTask(Task):
         before = int(draw.integers(0, length - len(wave) + 1))
         return F.pad(wave, (before, length - len(wave) - before))
 
+    def loud_piece(self, row: int, length: int, draw: np.random.Generator) -> Tensor:
+        """As `piece`, but rather where the sound has its energy."""
+        wave = self.waves[row]
+        if len(wave) < length:
+            return self.piece(row, length, draw)
+        steps = max(1, length // _ENVELOPE)
+        energy = F.avg_pool1d(wave.square()[None, None], _ENVELOPE, ceil_mode=True)[0, 0].double().numpy()
+        whole = np.convolve(energy, np.ones(min(steps, len(energy))), "valid") ** 1.5
+        chances = whole / whole.sum() if whole.sum() > 0 else np.full(len(whole), 1 / len(whole))
+        start = int(draw.choice(len(whole), p=chances)) * _ENVELOPE + int(draw.integers(-_ENVELOPE, _ENVELOPE))
+        return wave[(start := min(max(start, 0), len(wave) - length)) : start + length]
+
+    def lengths(self, draw: np.random.Generator) -> tuple[int, int]:
+        """Samples of a batch's pieces, and of what the network gets: silence follows what is shorter than 1 s."""
+        rate = self.ear.sample_rate
+        if self.brief:
+            seconds = float(draw.choice([1.0, 0.5, draw.uniform(0.25, 1.0)], p=[0.2, 0.3, 0.5]))
+            return int(seconds * rate), rate
+        length = int(draw.choice([1.0, 2.0, 3.0, 4.0, 5.0], p=LENGTHS) * rate)
+        return (length // 2 if length == rate and draw.random() < 0.5 else length), length
+
     def loss(self, step: int, generator: torch.Generator, batch_size: int) -> dict[str, Tensor]:
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
         rows = self.train_rows[
             torch.multinomial(self.weights, 2 * batch_size, replacement=True, generator=generator).numpy()
         ]
-        length = int(draw.choice([1.0, 2.0, 3.0, 4.0, 5.0], p=LENGTHS) * self.ear.sample_rate)
-        # Half a second reaches the network with silence behind it: so does what is shorter than 1 s in the ear.
-        part = length // 2 if length == self.ear.sample_rate and draw.random() < 0.5 else length
-        waves = torch.stack([self.piece(int(row), part, draw) for row in rows])
+        part, length = self.lengths(draw)
+        loud = draw.random(len(rows)) < (AT_ITS_LOUDEST if self.brief else 0)
+        pieces = zip(rows.tolist(), loud, strict=True)
+        waves = torch.stack([(self.loud_piece if one else self.piece)(row, part, draw) for row, one in pieces])
         # Equal loudness first, so that the mixing share is the share in what is heard.
         waves = waves / waves.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-4) * 0.1
         labels = F.one_hot(torch.from_numpy(self.sounds.labels[rows]), len(self.sounds.classes)).float()
@@ -121,10 +154,13 @@ class EarTask(Task):
         return mel + (tilt[:, :1] * ramp + tilt[:, 1:] * (ramp.square() - 0.33))[..., None]
 
     def scores(self) -> dict[str, float]:
-        """Top-1 and top-3 on the test split; whole clips as they are."""
+        """Top-1 and top-3 on the test split: of whole clips as they are, or of their loudest half seconds."""
         ranks = []
         for row in self.test:
-            logits = self.ear.network(self.ear.mel(self.waves[row][None].to(self.device)))[2][0]
+            wave = self.waves[row]
+            if self.brief:
+                wave = self.ear.waveform(with_length(self.sounds.clips[row], 0.5))
+            logits = self.ear.network(self.ear.mel(wave[None].to(self.device)))[2][0]
             ranks.append(int((logits > logits[int(self.sounds.labels[row])]).sum()))
         top = np.array(ranks)
         return {

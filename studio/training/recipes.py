@@ -41,6 +41,7 @@ class Work:
     sizes : picture sizes in pixels, ascending (the image model trains at all, an adapter at the largest).
     init : a finished model to go on from (the assets' folder of the same kind; for pocket-fast the teacher), or None.
     favour : picture classes that the image model sees more of: half of all draws.
+    brief : whether the ear learns from brief pieces only.
     """
 
     data: Path
@@ -49,6 +50,7 @@ class Work:
     sizes: tuple[int, ...] = (128,)
     init: Path | None = None
     favour: tuple[str, ...] = ()
+    brief: bool = False
 
     @property
     def size(self) -> int:
@@ -61,7 +63,9 @@ class Work:
 
     def folder(self, name: str) -> Path:
         """The run folder of a model; the image model, trained size after size, has one for each."""
-        return self.runs / (f"{name}-{self.size}" if name == "pocket-image" else name)
+        if name == "pocket-image":
+            return self.runs / f"{name}-{self.size}"
+        return self.runs / (f"{name}-brief" if self.brief else name)
 
     def finished(self, name: str, embedded: str) -> Path:
         """The export of an earlier run, or the embedded model where there was none."""
@@ -157,13 +161,15 @@ def starter_recordings() -> frozenset[str]:
 
 
 def ear(work: Work) -> Task:
-    """The ear, on all sounds but the starters and the held-out recordings."""
+    """The ear, on all sounds but the starters and the held-out recordings. Of one that votes its first goes on."""
     from studio.encoders.pocket import EarConfig, PocketEar
     from studio.training.ear import EarTask
+    from studio.training.vote import first_of
 
     sounds = Sounds.load(work.data)
-    model = PocketEar.load(work.init).train() if work.init else PocketEar(EarConfig(labels=tuple(sounds.classes)))
-    return EarTask(sounds, model.to(work.device), work.device, never=starter_recordings())
+    fresh = EarConfig(labels=tuple(sounds.classes))
+    model = first_of(PocketEar.load(work.init)).train() if work.init else PocketEar(fresh)
+    return EarTask(sounds, model.to(work.device), work.device, never=starter_recordings(), brief=work.brief)
 
 
 @dataclass(frozen=True)
@@ -295,7 +301,14 @@ def run_training(name: str, work: Work, **changes: Any) -> dict[str, float]:
     """Train one model with its recipe's defaults and `changes` to them, in its run folder; returns its last scores."""
     recipe = TRAINING[name]
     start = work.init.name if work.init else None
-    notes = {"name": name, "data": work.data.name, "sizes": work.sizes, "init": start, "favour": work.favour}
+    notes: dict[str, Any] = {
+        "name": name,
+        "data": work.data.name,
+        "sizes": work.sizes,
+        "init": start,
+        "favour": work.favour,
+    }
+    notes |= {"brief": True} if work.brief else {}
     return run_task(lambda: recipe.build(work), work.folder(name), recipe.defaults, work.device, notes, **changes)
 
 

@@ -21,20 +21,30 @@ from studio.errors import InputError
 TEMPERATURES = torch.logspace(-1, 1, 401)
 
 
-def join_ears(ears: Sequence[PocketEar]) -> PocketEar:
+def join_ears(ears: Sequence[PocketEar], brief: Sequence[PocketEar] = ()) -> PocketEar:
     """One ear from several of the same labels and sizes. The first one's embedding is the joined one's, so that
-    adapters made for it fit. Raises InputError when they differ.
+    adapters made for it fit.
+
+    brief: ears that were trained on brief pieces, which join in where a sound is one.
+    Raises InputError when they differ.
     """
-    plain = [replace(ear.config, voters=0, temperature=1.0) for ear in ears]
+    plain = [replace(ear.config, voters=0, brief=0, temperature=1.0) for ear in (*ears, *brief)]
     if not ears or any(config != plain[0] for config in plain):
         raise InputError("Ears that vote together must have the same labels and sizes; train them on the same data.")
-    if any(ear.config.voters for ear in ears):
+    if any(ear.config.voters or ear.config.brief for ear in (*ears, *brief)):
         raise InputError("One of these ears is already several that vote. Name the ears it was joined from.")
-    joined = PocketEar(replace(plain[0], voters=len(ears) - 1))
+    joined = PocketEar(replace(plain[0], voters=len(ears) - 1, brief=len(brief)))
     joined.network.load_state_dict(ears[0].network.state_dict())
-    for voter, ear in zip(joined.voters, ears[1:], strict=True):
-        voter.load_state_dict(ear.network.state_dict())
+    for network, ear in zip((*joined.voters, *joined.brief), (*ears[1:], *brief), strict=True):
+        network.load_state_dict(ear.network.state_dict())
     return joined.eval()
+
+
+def first_of(ear: PocketEar) -> PocketEar:
+    """The first of the networks of an ear, alone."""
+    alone = PocketEar(replace(ear.config, voters=0, brief=0, temperature=1.0))
+    alone.network.load_state_dict(ear.network.state_dict())
+    return alone.eval()
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -48,12 +58,13 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(TEMPERATURES[int(losses.argmin())])
 
 
-def vote(folders: Sequence[Path], data: Path, out: Path) -> dict[str, float]:
+def vote(folders: Sequence[Path], data: Path, out: Path, brief: Sequence[Path] = ()) -> dict[str, float]:
     """Join the ears in `folders`, fit the temperature on half of the data's held-out recordings, save to `out`.
 
+    brief: folders of ears for brief sounds.
     Returns top1 and top3 on all held-out pieces, and the temperature.
     """
-    joined = join_ears([PocketEar.load(folder) for folder in folders])
+    joined = join_ears(*([PocketEar.load(folder) for folder in some] for some in (folders, brief)))
     sounds = Sounds.load(data, keep=held_out)
     if list(joined.labels) != sounds.classes:
         raise InputError("These ears name other sounds than this data holds. Give the data that they were trained on.")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from studio.data.recordings import COPIES, Sounds, calibrates
-from studio.encoders.pocket import EarConfig, PocketEar
+from studio.encoders.pocket import BRIEF, EarConfig, PocketEar
 from studio.errors import InputError
-from studio.training.vote import fit_temperature, join_ears, vote
+from studio.sound.clip import Clip
+from studio.training.vote import first_of, fit_temperature, join_ears, vote
 from tests.models import noise, tone
 
 CONFIG = EarConfig(labels=("door", "fire", "sea_waves"), channels=(4, 4, 8, 8), dim=16)
@@ -33,13 +36,42 @@ def test_the_vote_is_the_mean_opinion_and_the_embedding_the_first_ones() -> None
     assert not torch.allclose(mean, ears[0].probabilities(alone[0]), atol=1e-4)
 
 
+def cut(clip: Clip, seconds: float) -> Clip:
+    return replace(clip, samples=clip.samples[:, : round(seconds * clip.rate)].copy())
+
+
+def test_ears_for_brief_sounds_have_half_of_the_say_in_those_alone() -> None:
+    ears, brief = [ear(seed) for seed in range(2)], [ear(seed) for seed in range(5, 8)]
+    joined, without = join_ears(ears, brief), join_ears(ears)
+    for clip, short in ((cut(noise(), 0.4), True), (cut(noise(), BRIEF - 0.01), True), (cut(noise(), BRIEF), False)):
+
+        def opinion(some: Sequence[PocketEar], clip: Clip = clip) -> Tensor:
+            return torch.stack([one.probabilities(one.encode([clip])) for one in some]).mean(0)
+
+        heard, plain = joined.encode([clip]), without.encode([clip])
+        wanted = (opinion(ears) + opinion(brief)) / 2 if short else opinion(ears)
+        assert torch.allclose(joined.probabilities(heard), wanted, atol=1e-6)
+        assert torch.equal(heard.tokens, plain.tokens) and torch.equal(heard.pooled, plain.pooled)
+
+
+def test_the_first_of_several_is_as_it_was() -> None:
+    ears = [ear(seed) for seed in range(3)]
+    first, clip = first_of(join_ears(ears[:2], ears[2:])), noise()
+    assert first.config == ears[0].config
+    assert torch.equal(first.probabilities(first.encode([clip])), ears[0].probabilities(ears[0].encode([clip])))
+
+
 def test_other_labels_or_a_vote_of_votes_are_refused() -> None:
     torch.manual_seed(0)
     stranger = PocketEar(replace(CONFIG, labels=("door", "fire")))
     with pytest.raises(InputError, match="same labels"):
         join_ears([ear(0), stranger])
+    with pytest.raises(InputError, match="same labels"):
+        join_ears([ear(0)], [stranger])
     with pytest.raises(InputError, match="already several"):
         join_ears([join_ears([ear(0), ear(1)]), ear(2)])
+    with pytest.raises(InputError, match="already several"):
+        join_ears([ear(0)], [join_ears([ear(1)], [ear(2)])])
 
 
 @pytest.mark.parametrize("truth", [0.5, 2.0])
@@ -58,11 +90,12 @@ def test_copies_calibrate_with_their_twins() -> None:
 def test_the_command_s_ear_loads_again(tiny_data: Path, tmp_path: Path) -> None:
     labels = tuple(Sounds.load(tiny_data).classes)
     folders = []
-    for seed in range(2):
+    for seed in range(3):
         torch.manual_seed(seed)
         folders.append(tmp_path / str(seed))
         PocketEar(replace(CONFIG, labels=labels)).save(folders[-1])
-    scores = vote(folders, tiny_data, tmp_path / "joined")
+    scores = vote(folders[:2], tiny_data, tmp_path / "joined", folders[2:])
     joined = PocketEar.load(tmp_path / "joined")
-    assert joined.config.voters == 1 and joined.config.temperature == scores["temperature"] != 1.0
+    assert (joined.config.voters, joined.config.brief) == (1, 1)
+    assert joined.config.temperature == scores["temperature"] != 1.0
     assert 0 <= scores["top1"] <= scores["top3"] == 1.0  # of three labels
