@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+from PIL import Image
+
 from studio.evaluation.bench import Bench, Job
 from studio.evaluation.scores import spread
 from studio.evaluation.volume import chosen_jobs
 from studio.sound.clip import Clip
 from studio.sound.loudness import apply_gain, matched_gains
 
+PHOTO_PAIRS = 4  # of each couple, drawn at random: they cost nothing, and are what pictures are compared with
 PER_SOUND = 4  # recordings that the ear names rightly, so that no sound counts for most of the pairs
 
 
@@ -54,3 +58,16 @@ def equally_loud(bench: Bench, couple: tuple[Job, Job]) -> list[Clip]:
     """The sounds of a couple, each brought to the same loudness."""
     clips = [bench.sounds.clips[job.row] for job in couple]
     return [apply_gain(clip, gain) for clip, gain in zip(clips, matched_gains(clips), strict=True)]
+
+
+def photo_pair(bench: Bench, wanted: tuple[list[str], list[str]], seed: int) -> Image.Image | None:
+    """Half a held-out photo of one thing beside half of one of the other; None where there is no photo of either."""
+    photos, generator = bench.held_out_photos, np.random.default_rng(seed)
+    names, page = bench.photo_names(photos), Image.new("RGB", (256, 256))
+    for left, accepted in zip((0, 128), wanted, strict=True):
+        rows = [row for row, name in enumerate(names) if name in accepted]
+        if not rows:
+            return None
+        photo = Image.fromarray(photos.resized(int(generator.choice(rows)), 256))
+        page.paste(photo.crop((left, 0, left + 128, 256)), (left, 0))
+    return page

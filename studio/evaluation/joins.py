@@ -13,7 +13,7 @@ from tqdm import tqdm
 from studio.errors import InputError
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Job
-from studio.evaluation.couples import couples, equally_loud, known_couples
+from studio.evaluation.couples import PHOTO_PAIRS, couples, equally_loud, known_couples, photo_pair
 from studio.evaluation.scores import Findings, Score, spread
 from studio.evaluation.sheets import captioned_sheet
 from studio.evaluation.volume import pair_probability, rank_correlation
@@ -49,7 +49,8 @@ def distance(one: Image.Image, other: Image.Image) -> float:
 @METRICS.register("mix")
 def mix(bench: Bench) -> Findings:
     """Two sounds at equal loudness in one picture, and with one of them 12 dB louder: of any unheard recordings, and
-    of those the ear names rightly. mix.jpg, mix-known.jpg: equal, first, second louder.
+    of those the ear names rightly. Beside them photos of the two, put together: what can be seen of two things at all.
+    mix.jpg, mix-known.jpg: equal, first, second louder.
     """
     return of_both(bench, "mix", _mixed)
 
@@ -102,7 +103,7 @@ def of_both(bench: Bench, name: str, measure: Callable[[Bench, list[Couple]], Fi
 
 
 def _mixed(bench: Bench, some: list[Couple]) -> Findings:
-    pairs, both, wins = bench.vocabulary.pairs, [], []
+    pairs, both, wins, real = bench.vocabulary.pairs, [], [], []
     shown: list[tuple[str, Image.Image]] = []
     for couple in tqdm(some, desc="mixes", unit="pair"):
         first, second = equally_loud(bench, couple)
@@ -116,7 +117,10 @@ def _mixed(bench: Bench, some: list[Couple]) -> Findings:
             pictures = [draw(bench, scene, couple[0].seed) for scene in scenes]
         except InputError:
             continue
-        both.append(all(shows(bench, pictures[0], pairs[job.name]) for job in couple))
+        wanted = (pairs[couple[0].name], pairs[couple[1].name])
+        both.append(all(shows(bench, pictures[0], one) for one in wanted))
+        photos = [photo_pair(bench, wanted, couple[0].seed * PHOTO_PAIRS + turn) for turn in range(PHOTO_PAIRS)]
+        real += [all(shows(bench, photo, one) for one in wanted) for photo in photos if photo is not None]
         for place, job in enumerate(couple):
             sure = pair_probability(bench.classifier, pictures, pairs[job.name])
             wins.append(bool(sure[1 + place] > sure[2 - place]))
@@ -129,6 +133,10 @@ def _mixed(bench: Bench, some: list[Couple]) -> Findings:
         Score("mix: both sounds among the first five classes", float(np.mean(both)), len(both), goal=0.4),
         Score("mix: more likely when it is the louder one (0.5 = chance)", float(np.mean(wins)), len(wins)),
     ]
+    if real:  # what this classifier sees of two things in one picture, when they are there for certain
+        scores.insert(
+            1, Score("mix: halves of two real photos, both among the first five", float(np.mean(real)), len(real))
+        )
     return Findings(scores, sheets={"mix.jpg": captioned_sheet(shown, columns=9)})
 
 

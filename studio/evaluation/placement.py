@@ -12,7 +12,7 @@ from studio.errors import InputError
 from studio.evaluation import METRICS
 from studio.evaluation.bench import Bench, Job
 from studio.evaluation.classifier import PictureClassifier
-from studio.evaluation.couples import couples, equally_loud, heard_rightly, known_couples
+from studio.evaluation.couples import PHOTO_PAIRS, couples, equally_loud, heard_rightly, known_couples, photo_pair
 from studio.evaluation.joins import SHOWN_FIRST
 from studio.evaluation.scores import Findings, Score
 from studio.evaluation.sheets import captioned_sheet
@@ -21,7 +21,6 @@ from studio.sound.clip import Clip
 
 APART = (-0.8, 0.8)
 MIDDLE = (0.0, 0.0)
-PHOTO_PAIRS = 4  # of each couple, drawn at random: they cost nothing, and are what pictures are compared with
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,6 @@ def look(classifier: PictureClassifier, picture: Image.Image, wanted: tuple[list
         more_likely(left, 0) and more_likely(right, 1),
         shows(whole, 0) and shows(whole, 1),
     )
-
-
-def photo_pair(bench: Bench, wanted: tuple[list[str], list[str]], seed: int) -> Image.Image | None:
-    """Half a held-out photo of one thing beside half of one of the other; None where there is no photo of either."""
-    photos, generator = bench.held_out_photos, np.random.default_rng(seed)
-    names, page = bench.photo_names(photos), Image.new("RGB", (256, 256))
-    for left, accepted in zip((0, 128), wanted, strict=True):
-        rows = [row for row, name in enumerate(names) if name in accepted]
-        if not rows:
-            return None
-        photo = Image.fromarray(photos.resized(int(generator.choice(rows)), 256))
-        page.paste(photo.crop((left, 0, left + 128, 256)), (left, 0))
-    return page
 
 
 def draw_placed(bench: Bench, clips: list[Clip], seed: int, pans: tuple[float, float]) -> Image.Image:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from studio.evaluation.couples import photo_pair
 from studio.evaluation.placement import (
     Placed,
     Places,
     halves,
     look,
-    photo_pair,
 )
 
 CLASSES = list("abcdefghijklmnop")
