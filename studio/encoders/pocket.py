@@ -26,6 +26,7 @@ from studio.sound.clip import Clip
 
 SHORTEST = 1.0  # seconds; shorter sounds are followed by silence up to this length: played twice they are named worse
 BRIEF = 0.8  # seconds; the networks for brief sounds have their say below
+BRIEF_SAY = 0.7  # how much of it is theirs
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class EarConfig:
     Hz.
 
     voters: further networks of the same sizes, trained apart from the first, that have a say in the names.
-    brief: networks that were trained on pieces of up to a second; they have half of the say in sounds so short.
+    brief: networks that were trained on pieces of up to a second; they have most of the say in sounds so short.
     temperature: what the logits are divided by so that the ear is as sure as it is right (Guo et al. 2017).
     """
 
@@ -145,6 +146,11 @@ class EarNetwork(nn.Module):
         return tokens, pooled, self.head(pooled)
 
 
+def _mean_opinion(logits: Sequence[Tensor]) -> Tensor:
+    """Several networks' logits [B, labels] -> those of the mean of their probabilities."""
+    return torch.stack([opinion.float().softmax(-1) for opinion in logits]).mean(0).log()
+
+
 @ENCODERS.register("pocket")
 class PocketEar(nn.Module, Encoder):
     """The embedded ear. Names one of its labels; embeds with `dim` 256, one token for 0.32 s.
@@ -199,12 +205,11 @@ class PocketEar(nn.Module, Encoder):
         brief: whether the sounds are shorter than `BRIEF`, without what follows them.
         """
         tokens, pooled, logits = self.network(mel)
-        groups = [[logits, *(voter(mel)[2] for voter in self.voters)]]
+        if self.voters:
+            logits = _mean_opinion([logits, *(voter(mel)[2] for voter in self.voters)])
         if brief and self.brief:
-            groups.append([network(mel)[2] for network in self.brief])
-        if max(map(len, groups)) > 1 or len(groups) > 1:
-            means = [torch.stack([opinion.float().softmax(-1) for opinion in group]).mean(0) for group in groups]
-            logits = torch.stack(means).mean(0).log()
+            theirs = _mean_opinion([network(mel)[2] for network in self.brief])
+            logits = ((1 - BRIEF_SAY) * logits.softmax(-1) + BRIEF_SAY * theirs.softmax(-1)).log()
         return tokens, pooled, logits / self.config.temperature
 
     @torch.no_grad()

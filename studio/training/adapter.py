@@ -8,7 +8,7 @@ robust.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -40,8 +40,8 @@ PROMPTS = (
     "a painting of {}",
 )
 # What a sound's pictures look like beside what they show: most of the skies that stand for a thunderstorm are fair.
-MOODS = {"thunderstorm": ("dark", "grey")}
-MOOD = 0.5  # length of each of these words beside the noun
+# Each of these words with its length beside the noun.
+MOODS = {"thunderstorm": {"dark": 0.4, "grey": 0.8}}
 
 
 class AdapterTask(Task):
@@ -93,7 +93,7 @@ class AdapterTask(Task):
         }
         self.alphas = backbone.scheduler().alphas_cumprod
 
-    def _in_mood(self, rows: np.ndarray, mood: tuple[str, ...]) -> np.ndarray:
+    def _in_mood(self, rows: np.ndarray, mood: Iterable[str]) -> np.ndarray:
         """Those of the rows whose photo has one of these attributes; all where none has."""
         fit = [
             row for row in rows if any(word in measure(self.photos[int(self.latents.photos[row])]) for word in mood)
@@ -239,16 +239,21 @@ def _beside_the_best(things: list[tuple[int, str]], favour: dict[str, float]) ->
     return tuple(round(favour[picture] - best[label], 3) for label, picture in things)
 
 
-def word_of(backbone: StableDiffusion, noun: str, mood: Sequence[str] = ()) -> Tensor:
-    """A noun's own embedding, float32 [D], leaning towards the words of a mood and as long as before."""
+def word_of(backbone: StableDiffusion, noun: str, mood: Mapping[str, float] | None = None) -> Tensor:
+    """A noun's own embedding, float32 [D], leaning towards the words of a mood and as long as before.
+
+    mood: how much of each word's direction is added to the noun's.
+    """
     embedding = cast(Tensor, backbone.token_embedding.weight).detach().float()
 
     def of(text: str) -> Tensor:
         return embedding[backbone.token_ids(text)].mean(0)
 
     plain = of(noun)
-    lean = F.normalize(plain, dim=0) + sum((MOOD * F.normalize(of(word), dim=0) for word in mood), torch.zeros(1))
-    return F.normalize(lean, dim=0) * plain.norm() if mood else plain
+    if not mood:
+        return plain
+    lean = F.normalize(plain, dim=0) + sum(much * F.normalize(of(word), dim=0) for word, much in mood.items())
+    return F.normalize(lean, dim=0) * plain.norm()
 
 
 def new_adapter(
@@ -272,8 +277,7 @@ def new_adapter(
     adapter = WordAdapter(config)
     with torch.no_grad():
         words = [
-            word_of(backbone, vocabulary.nouns[picture][0], MOODS.get(ear.labels[label], ()))
-            for label, picture in things
+            word_of(backbone, vocabulary.nouns[picture][0], MOODS.get(ear.labels[label])) for label, picture in things
         ]
         adapter.network.words.copy_(torch.stack(words).to(adapter.network.words))
     return adapter

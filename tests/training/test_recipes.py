@@ -148,12 +148,13 @@ def test_the_word_favours_what_the_image_model_draws_well(runs: Path, tiny_data:
 def test_a_sound_with_a_mood_leans_towards_its_words(
     runs: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MOODS, "fire", ("orange", "dark"))
+    mood = {"orange": 0.5, "dark": 0.5}
+    monkeypatch.setitem(MOODS, "fire", mood)
     task = TRAINING["adapter"].build(Work(tiny_data, runs, sizes=(64,)))
     assert isinstance(task, AdapterTask) and isinstance(task.adapter, WordAdapter)
     backbone, ear = task.backbone, PocketEar.load(runs / "ear" / "export")
     labels = [ear.labels[label] for label in task.adapter.config.concepts]
-    plain, moody = word_of(backbone, "fire"), word_of(backbone, "fire", ("orange", "dark"))
+    plain, moody = word_of(backbone, "fire"), word_of(backbone, "fire", mood)
     assert float(moody.norm()) == pytest.approx(float(plain.norm()), rel=1e-4)
     for word in ("orange", "dark"):
         said = word_of(backbone, word)
