@@ -107,6 +107,7 @@ def table(scores: list[dict[str, Any]]) -> list[str]:
         spread = f"+-{score['deviation']:.3f}" if score["deviation"] is not None else ""
         line = f"{score['name']:<{width}}  {score['value']:6.3f} {spread:<7}  (of {score['count']})"
         if score["goal"] is not None:
-            line += f"  goal {score['goal']:g}: {'met' if score['value'] >= score['goal'] else 'missed'}"
+            met = score["value"] > score["goal"] - 1e-9  # 0.6 / 0.75 is a rounding below 0.8
+            line += f"  goal {score['goal']:g}: {'met' if met else 'missed'}"
         lines.append(line)
     return lines

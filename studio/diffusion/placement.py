@@ -75,15 +75,18 @@ class Placement(Extension):
         if moment.index > max(1, round(SETTLED * moment.total)):
             return
         tokens = torch.cat([self._without, self._states]).to(moment.states.tokens)
-        last = moment.states[-1:]
-        states = TextStates.cat([last] * len(tokens)).replace(tokens=tokens)
+        last, most = moment.states[-1:], len(moment.states)  # no more rows at once than the picture itself takes
         scaled = moment.scheduler.scale_model_input(moment.latents, moment.timestep)
+        found = []
         self._plain = True
         try:
-            found = moment.backbone.predict(scaled.expand(len(tokens), -1, -1, -1), moment.timestep, states)
+            for some in tokens.split(most):
+                states = TextStates.cat([last] * len(some)).replace(tokens=some)
+                found.append(moment.backbone.predict(scaled.expand(len(some), -1, -1, -1), moment.timestep, states))
         finally:
             self._plain = False
-        self._parting.look(found[:1], found[1:])
+        without, *each = torch.cat(found).split(1)
+        self._parting.look(without, torch.cat(each))
         self._masks.clear()
 
     def _apart(self, _layer: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
