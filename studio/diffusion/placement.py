@@ -22,7 +22,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from studio.backbones.base import Backbone, TextStates
+from studio.backbones.base import Backbone
 from studio.diffusion.loop import Extension, Moment
 from studio.diffusion.parting import SETTLED, Parting
 from studio.diffusion.prompt import embed
@@ -75,17 +75,16 @@ class Placement(Extension):
         if moment.index > max(1, round(SETTLED * moment.total)):
             return
         tokens = torch.cat([self._without, self._states]).to(moment.states.tokens)
-        last, most = moment.states[-1:], len(moment.states)  # no more rows at once than the picture itself takes
+        last = moment.states[-1:]
         scaled = moment.scheduler.scale_model_input(moment.latents, moment.timestep)
-        found = []
+        # One by one: many sounds take no more memory than one, and the order of the sounds changes no bit of a row.
         self._plain = True
         try:
-            for some in tokens.split(most):
-                states = TextStates.cat([last] * len(some)).replace(tokens=some)
-                found.append(moment.backbone.predict(scaled.expand(len(some), -1, -1, -1), moment.timestep, states))
+            without, *each = (
+                moment.backbone.predict(scaled, moment.timestep, last.replace(tokens=one)) for one in tokens.split(1)
+            )
         finally:
             self._plain = False
-        without, *each = torch.cat(found).split(1)
         self._parting.look(without, torch.cat(each))
         self._masks.clear()
 

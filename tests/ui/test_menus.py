@@ -263,6 +263,7 @@ def test_a_picture_restores_every_control(tab: CreateTab) -> None:
         "model_sha256",
         "loudness",
         "shares",
+        "parted",
         "word",
         "sound_tokens",
         "adapter_sha256",
