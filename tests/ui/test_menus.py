@@ -74,12 +74,12 @@ def test_what_is_here_comes_first(tab: CreateTab) -> None:
 
 
 def test_what_does_not_fit_says_so(tab: CreateTab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEARSIGHT_MEMORY_GIB", "6")
+    monkeypatch.setenv("HEARSIGHT_MEMORY_GIB", "4.5")
     panel = tab.models
     found = panel.chosen("stabilityai/stable-diffusion-xl-base-1.0", "word", HERE)
     large = "Stable Diffusion XL: 13.9 GB to download (too large for this machine now)"
     assert large in entries(found, panel.model).values()
-    assert "only 6.0 GiB are free" in found[panel.line]
+    assert "only 4.5 GiB are free" in found[panel.line]
     assert list(entries(found, panel.adapter)) == ["auto", "concepts"] and found[panel.adapter].value == "auto"
     assert "Made for other models: gated, word." in found[panel.about]
     assert "It would work in parts" in panel.chosen(SD, "auto", HERE)[panel.line]
