@@ -280,8 +280,9 @@ def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
     Pictures begin at the smallest and end at the largest, at least twice as large: detail is much alike at both.
     Photos are edited at the largest up to 128 px, where the U-Net has the 16 x 16 places that a layout needs.
     """
+    edited = [size for size in sizes if size <= 128]
     return {
-        "native_size": max((size for size in sizes if size <= 128), default=sizes[0]),
+        "native_size": max(64, edited[-1]) if edited else sizes[0],  # no model's may be smaller
         "begin_size": sizes[0],
         "picture_size": min(1024, max(sizes[-1], 2 * sizes[0])),
         "num_inference_steps": 20,

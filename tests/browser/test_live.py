@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from studio.library.png import read_recipe
 from studio.ui.service import Service
@@ -57,4 +57,26 @@ def test_it_draws_until_stopped(open_page: Open, shoot: Shoot, service: Service,
     listen(page, 1)  # and again
     page.keyboard.press("Escape")
     expect(page.locator("#live_status")).to_contain_text("Stopped after")
+    until = time.monotonic() + 20
+    while len(service.line) and time.monotonic() < until:  # the step in hand may end after that is said
+        time.sleep(0.1)
     assert len(service.line) == 0
+
+
+def test_pressed_before_the_recorder_has_arrived(open_page: Open, service: Service) -> None:
+    """Gradio's microphone throws then, and would send nothing; the start is made again without anybody's doing."""
+    service.warm_up()
+    page, late = open_page(), []
+
+    def slowly(route: Route) -> None:
+        late.append(route.request.url)
+        time.sleep(1.5)
+        route.continue_()
+
+    page.route(re.compile(r"/assets/module-.*\.js"), slowly)
+    open_live(page)
+    listen(page, 1)
+    assert late
+    expect(page.locator("#live_start")).to_be_disabled()
+    page.locator("#live_stop").click()
+    expect(page.locator("#live_status")).to_contain_text("Stopped after")

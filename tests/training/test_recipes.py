@@ -16,6 +16,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from studio.adapters.word import WordAdapter
+from studio.backbones.base import ModelDefaults
 from studio.data.attributes import measure
 from studio.data.recordings import COPIES, Sounds, held_out
 from studio.encoders.pocket import PocketEar
@@ -25,7 +26,7 @@ from studio.sound.clip import Clip
 from studio.training.adapter import MOODS, AdapterTask, new_adapter, word_of
 from studio.training.drawn import favour_of
 from studio.training.few_step import FewStepTask
-from studio.training.image import ImageTask
+from studio.training.image import ImageTask, drawn_by_default
 from studio.training.latents import chosen
 from studio.training.recipes import TRAINING, Work, run_training
 
@@ -89,6 +90,17 @@ def test_a_larger_size_goes_on_from_a_smaller_one(runs: Path, tiny_data: Path, t
     fast = json.loads((tmp_path / "fast" / "hearsight.json").read_text())
     assert [fast[name] for name in ("begin_size", "native_size", "picture_size")] == [128, 128, None]
     assert work.finished("pocket-image", "pocket") == tmp_path / "pocket-image-128" / "export"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "native", "begin", "whole"),
+    [((32,), 64, 32, 64), ((64,), 64, 64, 128), ((128, 256), 128, 128, 256), ((256,), 256, 256, 512)],
+)
+def test_models_trained_at_any_sizes_can_be_loaded(
+    sizes: tuple[int, ...], native: int, begin: int, whole: int
+) -> None:
+    defaults = ModelDefaults(**drawn_by_default(sizes))  # refuses what a model folder may not say
+    assert (defaults.native_size, defaults.begin_size, defaults.side) == (native, begin, whole)
 
 
 def test_several_sizes_are_trained_together(runs: Path, tiny_data: Path, tmp_path: Path) -> None:
