@@ -286,7 +286,7 @@ def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
         "begin_size": sizes[0],
         "picture_size": min(1024, max(sizes[-1], 2 * sizes[0])),
         "num_inference_steps": 20,
-        "guidance_scale": 7.0,
+        "guidance_scale": 5.0,
         "edit_guidance_scale": 4.5,
         "negative_prompt": "blurry",
     }

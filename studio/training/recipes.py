@@ -264,7 +264,7 @@ TRAINING: dict[str, TrainingRecipe] = {
     ),
     "pocket-image": TrainingRecipe(
         pocket_image,
-        {"minutes": 240.0, "batch_size": 32, "learning_rate": 6e-4, "warmup": 150, "ema": 0.998, "decay": 0.5},
+        {"minutes": 240.0, "batch_size": 64, "learning_rate": 8e-4, "warmup": 150, "ema": 0.998, "decay": 0.5},
     ),
     "pocket-fast": TrainingRecipe(
         pocket_fast,
