@@ -99,8 +99,7 @@ class LiveTab:
         try:
             self.rooms.open(session, room)
             yield {
-                self.start: gr.Button(words.LIVE_BUSY, interactive=False),
-                self.stop: gr.Button(interactive=True),
+                **self._locked(),
                 self.line: status.busy(words.LIVE_LISTENING),
                 self.heard: status.heard_note(words.LISTENING),
             }
@@ -138,12 +137,20 @@ class LiveTab:
                 label = moment.heard[0][0].replace("_", " ") if moment.heard else ""
                 took = status.length(moment.seconds)
                 return {
+                    **self._locked(),
                     self.picture: moment.picture,
                     self.heard: status.heard(moment.heard, moment.lufs),
                     self.line: status.note(words.LIVE_FRAME.format(number=number, seconds=took, heard=label)),
                     self.keep: gr.Button(interactive=True),
                 }
         return {}
+
+    def _locked(self) -> Updates:
+        """It can be stopped. Said with every picture, because a page that is busy has lost what came first."""
+        return {
+            self.start: gr.Button(words.LIVE_BUSY, interactive=False),
+            self.stop: gr.Button(interactive=True),
+        }
 
     def unlocked(self, request: gr.Request) -> Updates:
         """It can be started again, whatever happened, and why it ended is said.

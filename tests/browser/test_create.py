@@ -38,10 +38,11 @@ def recording(tmp_path: Path) -> Path:
 
 def upload(page: Page, path: Path) -> None:
     """Put a file into the sound, in place of what is there."""
-    clear = page.locator("#sound button[aria-label='Clear']")
+    clear, file = page.locator("#sound button[aria-label='Clear']"), page.locator("#sound input[type=file]")
+    expect(clear.or_(file).first).to_be_attached()  # a starter's waveform may still be on its way
     if clear.count():
         clear.first.click()
-    page.locator("#sound input[type=file]").first.set_input_files(path)
+    file.first.set_input_files(path)
 
 
 def say(page: Page, text: str) -> None:
