@@ -278,11 +278,12 @@ def drawn_by_default(sizes: Sequence[int]) -> dict[str, Any]:
     """The settings for a model trained at these sizes, in px, the smallest first.
 
     Pictures begin at the smallest and end at the largest, at least twice as large: detail is much alike at both.
-    Photos are edited at the largest up to 128 px, where the U-Net has the 16 x 16 places that a layout needs.
+    Photos are edited at the largest up to 128 px, where the U-Net has the 16 x 16 places that a layout needs; that is
+    the native size, at least 64 px.
     """
     edited = [size for size in sizes if size <= 128]
     return {
-        "native_size": max(64, edited[-1]) if edited else sizes[0],  # no model's may be smaller
+        "native_size": max(64, edited[-1]) if edited else sizes[0],
         "begin_size": sizes[0],
         "picture_size": min(1024, max(sizes[-1], 2 * sizes[0])),
         "num_inference_steps": 20,

@@ -146,7 +146,7 @@ class LiveTab:
         return {}
 
     def _locked(self) -> Updates:
-        """It can be stopped. Said with every picture, because a page that is busy has lost what came first."""
+        """It can be stopped. Said with every picture: busy pages were seen that had not taken it the first time."""
         return {
             self.start: gr.Button(words.LIVE_BUSY, interactive=False),
             self.stop: gr.Button(interactive=True),
