@@ -1,7 +1,8 @@
 """The pocket image model: text encoder and U-Net trained together on captioned latents, written as a Diffusers folder.
 
-v-prediction (Salimans & Ho 2022) on a cosine schedule (Nichol & Dhariwal 2021), min-SNR weighting with gamma 5 (Hang
-et al. 2023, section 3.4: min(SNR, gamma) / (SNR + 1) for v), 10 % of the captions empty for classifier-free guidance.
+v-prediction (Salimans & Ho 2022) on a cosine schedule (Nichol & Dhariwal 2021), 10 % of the captions empty for
+classifier-free guidance. Steps of little noise are weighted as by min-SNR with gamma 5 (Hang et al. 2023, section 3.4:
+min(SNR, gamma) / (SNR + 1) for v), those of much noise more than there, by the root.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def diffusion_loss(
     generator: torch.Generator,
     finer: float = 1.0,
 ) -> Tensor:
-    """Mean min-SNR weighted v-prediction error. latents [B, C, h, w], hidden [B, L, D], alphas [1000] cumulative.
+    """Mean weighted v-prediction error. latents [B, C, h, w], hidden [B, L, D], alphas [1000] cumulative.
 
     finer: from 1 up; with 2, the timesteps, 0..1 of all, are drawn as squares of even ones: more of them near 0.
     """
@@ -123,8 +124,10 @@ def diffusion_loss(
     velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
     dtype = unet.dtype  # a frozen U-Net may be in half precision
     predicted = unet(noisy.to(dtype), timesteps, encoder_hidden_states=hidden.to(dtype)).sample.float()
-    snr = alpha / (1 - alpha).clamp_min(1e-8)
-    weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
+    # In terms of alpha = SNR / (SNR + 1), min-SNR is min(alpha, gamma (1 - alpha)). It all but ignores much noise,
+    # where words matter most (with the wrong noun the error grows by 1 % at SNR 3, by 5 % at 0.08). The root is
+    # half-way to counting all steps alike.
+    weight = torch.minimum(alpha.sqrt(), SNR_GAMMA * (1 - alpha))
     return (weight * (predicted - velocity).square()).mean()
 
 
