@@ -207,7 +207,7 @@ def train(
     ]
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = torch.optim.AdamW(
-        groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.99)
+        groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.99), fused=True
     )
     average = Average(task.modules, options.ema)
     step, spent = 0, 0.0
