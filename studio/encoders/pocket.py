@@ -25,8 +25,8 @@ from studio.paths import assets_folder
 from studio.sound.clip import Clip
 
 SHORTEST = 1.0  # seconds; shorter sounds are followed by silence up to this length: played twice they are named worse
-BRIEF = 0.8  # seconds; the networks for brief sounds have their say below
-BRIEF_SAY = 0.7  # how much of it is theirs
+BRIEF = (0.6, 2.0)  # seconds; up to the first the networks for brief sounds have `BRIEF_SAY`, from the second on none
+BRIEF_SAY = 0.85
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class EarConfig:
     Hz.
 
     voters: further networks of the same sizes, trained apart from the first, that have a say in the names.
-    brief: networks that were trained on pieces of up to a second; they have most of the say in sounds so short.
+    brief: networks that were trained on pieces of up to a second; they have most of the say in such short sounds.
     temperature: what the logits are divided by so that the ear is as sure as it is right (Guo et al. 2017).
     """
 
@@ -146,6 +146,12 @@ class EarNetwork(nn.Module):
         return tokens, pooled, self.head(pooled)
 
 
+def brief_say(seconds: float) -> float:
+    """How much the networks for brief sounds say of a sound so long, 0..1; it falls evenly between the two `BRIEF`."""
+    start, end = BRIEF
+    return BRIEF_SAY * min(1.0, max(0.0, (end - seconds) / (end - start)))
+
+
 def _mean_opinion(logits: Sequence[Tensor]) -> Tensor:
     """Several networks' logits [B, labels] -> those of the mean of their probabilities."""
     return torch.stack([opinion.float().softmax(-1) for opinion in logits]).mean(0).log()
@@ -199,24 +205,26 @@ class PocketEar(nn.Module, Encoder):
         samples = super().waveform(clip)
         return F.pad(samples, (0, max(0, int(SHORTEST * self.sample_rate) - len(samples))))
 
-    def listen(self, mel: Tensor, brief: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def listen(self, mel: Tensor, say: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
         """Log-mel [B, mels, frames] -> tokens [B, T, dim], pooled [B, dim], logits [B, labels] of all networks.
 
-        brief: whether the sounds are shorter than `BRIEF`, without what follows them.
+        say: of the networks for brief sounds, see `brief_say`.
         """
         tokens, pooled, logits = self.network(mel)
         if self.voters:
             logits = _mean_opinion([logits, *(voter(mel)[2] for voter in self.voters)])
-        if brief and self.brief:
+        if say > 0 and self.brief:
             theirs = _mean_opinion([network(mel)[2] for network in self.brief])
-            logits = ((1 - BRIEF_SAY) * logits.softmax(-1) + BRIEF_SAY * theirs.softmax(-1)).log()
+            logits = ((1 - say) * logits.softmax(-1) + say * theirs.softmax(-1)).log()
         return tokens, pooled, logits / self.config.temperature
 
     @torch.no_grad()
     def encode(self, clips: Sequence[Clip]) -> SoundEmbedding:
         device = next(self.network.parameters()).device
         # One at a time: lengths differ, and a clip must give the same embedding alone and in a batch.
-        results = [self.listen(self.mel(self.waveform(clip)[None].to(device)), clip.seconds < BRIEF) for clip in clips]
+        results = [
+            self.listen(self.mel(self.waveform(clip)[None].to(device)), brief_say(clip.seconds)) for clip in clips
+        ]
         longest = max(tokens.shape[1] for tokens, _, _ in results)
         tokens = torch.stack([F.pad(t[0], (0, 0, 0, longest - t.shape[1])) for t, _, _ in results])
         lengths = torch.tensor([t.shape[1] for t, _, _ in results], device=device)

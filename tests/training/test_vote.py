@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from studio.data.recordings import COPIES, Sounds, calibrates
-from studio.encoders.pocket import BRIEF, BRIEF_SAY, EarConfig, PocketEar
+from studio.encoders.pocket import BRIEF_SAY, EarConfig, PocketEar, brief_say
 from studio.errors import InputError
 from studio.sound.clip import Clip
 from studio.training.vote import first_of, fit_temperature, join_ears, vote
@@ -40,18 +40,18 @@ def cut(clip: Clip, seconds: float) -> Clip:
     return replace(clip, samples=clip.samples[:, : round(seconds * clip.rate)].copy())
 
 
-def test_ears_for_brief_sounds_have_most_of_the_say_in_those_alone() -> None:
+def test_ears_for_brief_sounds_say_the_less_the_longer_a_sound_is() -> None:
     ears, brief = [ear(seed) for seed in range(2)], [ear(seed) for seed in range(5, 8)]
     joined, without = join_ears(ears, brief), join_ears(ears)
-    for clip, short in ((cut(noise(), 0.4), True), (cut(noise(), BRIEF - 0.01), True), (cut(noise(), BRIEF), False)):
+    for seconds, say in ((0.4, BRIEF_SAY), (0.6, BRIEF_SAY), (1.3, BRIEF_SAY / 2), (2.0, 0.0), (3.0, 0.0)):
+        clip = cut(noise(seconds=3.0), seconds)
+        assert brief_say(clip.seconds) == pytest.approx(say)
 
         def opinion(some: Sequence[PocketEar], clip: Clip = clip) -> Tensor:
             return torch.stack([one.probabilities(one.encode([clip])) for one in some]).mean(0)
 
         heard, plain = joined.encode([clip]), without.encode([clip])
-        wanted = opinion(ears)
-        if short:
-            wanted = (1 - BRIEF_SAY) * wanted + BRIEF_SAY * opinion(brief)
+        wanted = (1 - say) * opinion(ears) + say * opinion(brief)
         assert torch.allclose(joined.probabilities(heard), wanted, atol=1e-6)
         assert torch.equal(heard.tokens, plain.tokens) and torch.equal(heard.pooled, plain.pooled)
 
