@@ -138,17 +138,25 @@ def pocket_image(work: Work) -> Task:
 
 
 def pocket_fast(work: Work) -> Task:
-    """The few-step student of the image model trained before (or of the one in `init`), at its native size."""
+    """The few-step student of the image model trained before (or of the one in `init`), at its native size.
+
+    It begins with what the embedded student learned of the embedded image model, where that is a better start.
+    """
     from studio.backbones import load_backbone
     from studio.backbones.stable_diffusion import StableDiffusion
     from studio.device import pick_device
+    from studio.paths import assets_folder
     from studio.training.few_step import FewStepTask
 
     model = work.init or work.finished("pocket-image", "pocket")
     teacher = load_backbone(str(model), pick_device(work.device))
     if not isinstance(teacher, StableDiffusion):
         raise InputError(f"The few-step model learns from models of Stable Diffusion's form; {model.name} is another.")
-    return FewStepTask(teacher, Vocabulary.load(work.data), work.device)
+    task = FewStepTask(teacher, Vocabulary.load(work.data), work.device)
+    before, learned = (assets_folder() / name / "unet" for name in ("pocket", "pocket-fast"))
+    if before.is_dir() and learned.is_dir():
+        task.start(before, learned)
+    return task
 
 
 def starter_recordings() -> frozenset[str]:

@@ -76,6 +76,37 @@ def test_it_learns_and_leaves_the_teacher_alone(task: FewStepTask) -> None:
     assert all(torch.equal(before[name], value) for name, value in task.teacher.unet.state_dict().items())
 
 
+def test_what_an_earlier_student_learned_is_carried_over_where_it_helps(task: FewStepTask, tmp_path: Path) -> None:
+    own = state(task.student)
+
+    def saved(name: str, weights: dict[str, Tensor]) -> Path:
+        task.student.load_state_dict(weights)
+        task.student.save_pretrained(tmp_path / name)
+        task.student.load_state_dict(own)
+        return tmp_path / name
+
+    optimizer = torch.optim.Adam(task.student.parameters(), lr=2e-3)
+    for _ in range(15):
+        loss = task.loss(0, torch.Generator().manual_seed(0), 4 * STEPS)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    learned = state(task.student)
+    # The earlier teacher was another one by as much as its student was: what was learned between them is the same.
+    earlier, student = saved("teacher", {k: v + 0.1 for k, v in own.items()}), {k: v + 0.1 for k, v in learned.items()}
+    assert task.start(earlier, saved("student", student))
+    assert all(torch.allclose(value, learned[name], atol=1e-5) for name, value in task.student.state_dict().items())
+
+    task.student.load_state_dict(own)
+    worse = {name: 2 * value for name, value in own.items()}
+    assert not task.start(saved("teacher", own), saved("student", worse))
+    assert all(torch.equal(value, own[name]) for name, value in task.student.state_dict().items())
+
+    build_tiny_stable_diffusion(tmp_path / "other", width=2 * WIDTH)
+    assert not task.start(tmp_path / "other" / "unet", tmp_path / "other" / "unet")
+    assert all(torch.equal(value, own[name]) for name, value in task.student.state_dict().items())
+
+
 def test_the_same_step_draws_the_same(task: FewStepTask) -> None:
     first, second = (task.loss(3, torch.Generator().manual_seed(3), 8) for _ in range(2))
     assert {"loss", *(f"step_{k}" for k in range(1, STEPS + 1))} == set(first)
