@@ -149,12 +149,12 @@ class FewStepTask(Task):
         shown = {f"step_{k + 1}": error[steps == k].mean().detach() for k in range(min(STEPS, batch_size))}
         return {"loss": error.mean(), **shown}
 
-    def start(self, teacher: Path, student: Path) -> bool:
+    def carry_over(self, teacher: Path, student: Path) -> bool:
         """Begin with what an earlier distillation changed, added to the teacher, if that leads nearer to where the
         teacher goes than its own weights do (on one batch). Returns whether it was taken.
 
         teacher, student: folders of U-Nets, that of the earlier teacher and of its student. Those of another form
-        are not taken.
+        are not taken. Raises OSError where a folder holds no U-Net.
         """
         own = {name: value.detach().clone() for name, value in self.student.state_dict().items()}
         before, learned = (

@@ -155,7 +155,7 @@ def pocket_fast(work: Work) -> Task:
     task = FewStepTask(teacher, Vocabulary.load(work.data), work.device)
     before, learned = (assets_folder() / name / "unet" for name in ("pocket", "pocket-fast"))
     if before.is_dir() and learned.is_dir():
-        task.start(before, learned)
+        task.carry_over(before, learned)
     return task
 
 

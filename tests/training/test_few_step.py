@@ -94,16 +94,16 @@ def test_what_an_earlier_student_learned_is_carried_over_where_it_helps(task: Fe
     learned = state(task.student)
     # The earlier teacher was another one by as much as its student was: what was learned between them is the same.
     earlier, student = saved("teacher", {k: v + 0.1 for k, v in own.items()}), {k: v + 0.1 for k, v in learned.items()}
-    assert task.start(earlier, saved("student", student))
+    assert task.carry_over(earlier, saved("student", student))
     assert all(torch.allclose(value, learned[name], atol=1e-5) for name, value in task.student.state_dict().items())
 
     task.student.load_state_dict(own)
     worse = {name: 2 * value for name, value in own.items()}
-    assert not task.start(saved("teacher", own), saved("student", worse))
+    assert not task.carry_over(saved("teacher", own), saved("student", worse))
     assert all(torch.equal(value, own[name]) for name, value in task.student.state_dict().items())
 
     build_tiny_stable_diffusion(tmp_path / "other", width=2 * WIDTH)
-    assert not task.start(tmp_path / "other" / "unet", tmp_path / "other" / "unet")
+    assert not task.carry_over(tmp_path / "other" / "unet", tmp_path / "other" / "unet")
     assert all(torch.equal(value, own[name]) for name, value in task.student.state_dict().items())
 
 
